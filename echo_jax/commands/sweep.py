@@ -19,7 +19,6 @@ from echo_jax.commands.study import GridOptions, run_and_print
 from echo_jax.echo.run import run_folder
 from echo_jax.echo.studies.catalogue import Study
 from echo_jax.echo.studies.sweep_call import NAME, sweep_folder, sweep_study
-from echo_jax.exceptions import ConfigError
 
 SWITCH = {"yes": True, "no": False}
 
@@ -104,12 +103,9 @@ class SweepCommand(GridOptions):
         """
         values = {}
         for field, groups in vars(self.axes).items():
-            if () in groups:
-                flag = command_line.flag_of(field)
-                raise ConfigError(None, flag, "has no value", "give one or several values after it")
-            given = [SWITCH.get(word, word) for word in itertools.chain(*groups)]
-            if given:
-                values[field] = list(dict.fromkeys(given))
+            if groups:
+                given = [SWITCH.get(word, word) for word in itertools.chain(*groups)]
+                values[field] = list(dict.fromkeys(given)) if all(groups) else []
         fixed = {name: getattr(self, name) for name in ("seeds", "seed", "evaluation_sequences")}
         return sweep_study(values, self.part, self.data, self.until_learned, **fixed)
 

@@ -61,11 +61,6 @@ class Section:
         """The tidy rows of the section, each a mapping of names to numbers or words."""
         return self.tidy[""]()
 
-    @property
-    def seeds(self) -> Sequence[TidyRow]:
-        """The tidy rows with the results of single seeds."""
-        return self.tidy["-seeds"]()
-
     def to_pandas(self) -> "pandas.DataFrame":
         """Return `rows` as a data frame.
 

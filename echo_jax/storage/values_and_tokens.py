@@ -201,11 +201,6 @@ class Vocabulary:
             return cls(tuple(sorted(set(map(_shortest, distinct)), key=int)))
         return cls(tuple(sorted(distinct)))
 
-    @classmethod
-    def of_integers(cls, vocab_size: int) -> "Vocabulary":
-        """Return the vocabulary of the integers 0 .. vocab_size-1, each its own token."""
-        return cls(tuple(map(str, range(vocab_size))))
-
     def __len__(self) -> int:
         """Return the number of values, V."""
         return len(self.values)

@@ -98,29 +98,23 @@ class LRUCell(ComplexCell):
         n = self.states
         normal = jax.nn.initializers.normal
         # The third key is left out: gamma had it, and draws nothing.
-        nu = self._initial_nu(linen_key(key, 1))
+        # nu from a uniform |lambda|^2; 1 - |lambda|^2 stays accurate where |lambda| is near 1.
+        # nu is infinite at a share of 0 where r_max is 1, and at a share of 1 where r_min is 0.
+        share = jax.random.uniform(linen_key(key, 1), (n,), minval=1e-6, maxval=1 - 1e-6)
+        lost = 1 - self.r_max**2 + (self.r_max**2 - self.r_min**2) * share
+        nu = jnp.log(-0.5 * jnp.log1p(-lost)) / self.recurrent_rate
+        # Off zero, as the logarithm is stored.
+        phase = self.max_phase * jax.random.uniform(linen_key(key, 2), (n,), minval=1e-6)
         loss = 2 * jnp.exp(self.recurrent_rate * nu)  # -ln |lambda|^2
         return LRUParams(
             nu=nu,
-            theta=self._initial_theta(linen_key(key, 2)),
+            theta=jnp.log(phase) / self.recurrent_rate,
             # 1 - exp(-loss) would spoil the fourth digit of exp(gamma) at |lambda| = 0.99999.
             gamma=0.5 * jnp.log(-jnp.expm1(-loss)),
             B=normal((2 * input_size) ** -0.5)(linen_key(key, 4), (input_size, 2 * n)),
             C=normal(n**-0.5)(linen_key(key, 5), (2 * n, self.features)),
             D=normal(input_size**-0.5)(linen_key(key, 6), (input_size, self.features)),
         )
-
-    def _initial_nu(self, key: chex.PRNGKey) -> chex.Array:
-        # nu from a uniform |lambda|^2; 1 - |lambda|^2 stays accurate where |lambda| is near 1.
-        # nu is infinite at a share of 0 where r_max is 1, and at a share of 1 where r_min is 0.
-        share = jax.random.uniform(key, (self.states,), minval=1e-6, maxval=1 - 1e-6)
-        lost = 1 - self.r_max**2 + (self.r_max**2 - self.r_min**2) * share
-        return jnp.log(-0.5 * jnp.log1p(-lost)) / self.recurrent_rate
-
-    def _initial_theta(self, key: chex.PRNGKey) -> chex.Array:
-        # Off zero, as the logarithm is stored.
-        phase = self.max_phase * jax.random.uniform(key, (self.states,), minval=1e-6)
-        return jnp.log(phase) / self.recurrent_rate
 
     def prepare(self, params: LRUParams) -> PreparedLRU:
         """Return `PreparedLRU`, with one kernel for both products with the input."""

@@ -86,7 +86,7 @@ class RunSpec(NamedTuple):
             return Vocabulary(tuple(self.values), frozenset(untrained))
         size = self.config.task.vocab_size
         environment.check_memory(100 * size, "use a smaller {vocab_size}")
-        return Vocabulary.of_integers(size)
+        return Vocabulary(tuple(map(str, range(size))))
 
     def corpus(self) -> "Corpus | None":
         """Return the user's values as a training part and a held-out part, or None without values.

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import difflib
 import math
 import os
 import shlex
@@ -21,6 +20,7 @@ from echo_jax.config import (
     changed,
     check_call,
     flat,
+    unknown,
 )
 from echo_jax.echo.studies.catalogue import SCORES, Chart, Study
 from echo_jax.echo.studies.grid_point import grid
@@ -114,9 +114,7 @@ def _divided(
     whole = flat(RunConfig())
     for name in values:
         if name not in whole:
-            near = difflib.get_close_matches(name, whole, 1, 0.7)
-            fix = f"use {near[0]}" if near else "see help(echo_jax.train) for all of them"
-            raise ConfigError(None, name, "is not a field of a configuration", fix)
+            raise unknown(name, name, whole, "help(echo_jax.train)")
     alone = {"seed", "evaluation_sequences"}
     own = {field.name for field in dataclasses.fields(DataConfig)}
     data = DataConfig(**{name: value for name, value in values.items() if name in own})
@@ -158,7 +156,7 @@ def sweep_study(
     """
     for field, given in values.items():
         if not given:
-            raise ConfigError(field, (), "has no value", "give one or several values")
+            raise ConfigError(f"{{{field}}} has no value: give one or several values")
     alone = {field: given[0] for field, given in values.items() if len(given) == 1}
     varied = {field: given for field, given in values.items() if len(given) > 1}
     if not varied:
@@ -216,9 +214,7 @@ def name_of(field: str) -> str:
 
 def label(value: Any) -> Any:
     """Return `value` as tables show it: True and False as yes and no."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value
+    return ("no", "yes")[value] if isinstance(value, bool) else value
 
 
 def checked(study: Study) -> Study:

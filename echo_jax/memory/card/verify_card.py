@@ -22,12 +22,6 @@ from echo_jax.storage import atomic_files
 
 MADE_AGAIN = 2
 
-BETWEEN_KINDS = (
-    "Other processors and versions of the software round differently, so training may take a "
-    "different course. By lag, most cells differed by at most 1.3 bits, an LSTM by 7 and a GRU by "
-    "63; by key, a single run differed by 5 bits. No bound on the difference is known."
-)
-
 
 class Verified(NamedTuple):
     """A row of a card, and the row of a repetition of its run.

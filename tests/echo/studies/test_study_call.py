@@ -48,8 +48,8 @@ def test_a_sweep_from_python_goes_on_in_its_folder(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"lags": [1]}, "^lags is not a field of a configuration: use lag"),
-        ({"lag": []}, r"lag=\(\) has no value"),
+        ({"lags": [1]}, "^lags is not an argument: use lag, or see help"),
+        ({"lag": []}, "^lag has no value: give one or several values"),
         ({"lag": [0, 30], "window": 2}, "lag"),
         ({"cell": ["lstm", "gruu"]}, "gruu"),
         ({"cell": dict}, "is not a value of a sweep: use numbers, names, True or False"),
