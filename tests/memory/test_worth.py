@@ -1,6 +1,8 @@
 """docs/what-a-bit-is-worth.md says what its rows say, recomputed here by other code."""
 
 import functools
+import hashlib
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -204,6 +206,14 @@ def test_the_hypotheses_have_the_numbers_of_the_rows(rows):
     for table, of_arm in zip((shown, wider), p_values, strict=True):
         for (*_, adjusted, _, _), of in zip(table.values(), statistics.holm(of_arm), strict=True):
             assert float(adjusted) == pytest.approx(of, rel=0.06)
+
+
+def test_the_preregistration_keeps_its_words():
+    page = worth.ROWS.with_name("preregistration.md").read_text()
+    committed = re.findall(r"<!-- word for word -->\n(.*?)\n<!-- end -->", page, re.S)
+    text = re.sub(r"\]\([^)]*\)", "]", "\n".join(committed))  # links may move
+    assert len(committed) == 5
+    assert hashlib.sha256(text.encode()).hexdigest().startswith("8cc3d533cc3b8eee")
 
 
 @pytest.mark.parametrize(
