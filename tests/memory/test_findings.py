@@ -99,6 +99,20 @@ def test_the_bare_cells_of_the_readme_have_the_means(every):
         assert texts == [table.bits_text(by_name[f"{NAMES[name]}-state-bytes-400"], BY_LAG)], name
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (RESERVOIR, "reaches {:.0f} bits ({:.0f} to {:.0f})"),
+        ("lru", "the trained LRU with {:.0f}"),
+        ("gru", "reach {:.1f} ({:.1f} to {:.0f}), and the picture shows one run, with 54.3"),
+    ],
+)
+def test_the_readme_has_the_bits_of_cells_in_the_block(cards, name, words):
+    bits = cards[name].known(BY_LAG)
+    text = " ".join((DOCS.parents[1] / "README.md").read_text().split())
+    assert words.format(bits.mean, min(bits.by_seed), max(bits.by_seed)) in text
+
+
 BARE = {
     "a random orthogonal reservoir, not trained": "OrthogonalReservoir-state-bytes-400",
     "a register, one float32 number a token, 100 tokens": "ProjectedRegister-state-bytes-400",
