@@ -175,7 +175,7 @@ def lag_bits(nats: Sequence[float] | None, protocol: Protocol) -> np.ndarray:
 
 
 def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray | float, values: int) -> np.ndarray:
-    """Return the bits that answers must tell about the values of K pairs, by Fano's inequality.
+    """Return how many bits answers tell at least about the values of K pairs (Fano's inequality).
 
         K (log2 M - h(e) - e log2(M - 1))       e = 1 - accuracy, at most 1 - 1/M
 
@@ -183,7 +183,8 @@ def accuracy_bits(pairs: np.ndarray, accuracy: np.ndarray | float, values: int) 
     number for all. Each value is one of M = `values`. h is the binary entropy in bits (Cover &
     Thomas 2006, section 2.10).
     """
-    # Not by cross-entropy, in which a list of the values, without a key, has 35.6 bits at K = 16.
+    # Bits from the cross-entropy would reward a memory that knows the values but not their keys: it
+    # would have 35.6 bits at K = 16.
     wrong = np.clip(1 - np.asarray(accuracy, np.float64), 0.0, 1 - 1 / values)
     # 0 log 0 counts as 0.
     entropy = -sum(x * np.log2(np.where(x > 0, x, 1.0)) for x in (wrong, 1 - wrong))

@@ -174,9 +174,9 @@ class KeyRow(_Measured, tag_field="question", tag="by key", forbid_unknown_field
     def check(self, protocol: Protocol) -> None:
         """Raise ValueError unless `protocol` can give the pairs, queries, answers and checks."""
         if tuple(self.pairs) != protocol.pairs[: len(self.pairs)]:
-            raise ValueError(f"pairs are not the first of {', '.join(map(str, protocol.pairs))}")
+            raise ValueError(f"pairs must be the first of {', '.join(map(str, protocol.pairs))}")
         if self.queries != [protocol.recalls * pairs for pairs in self.pairs]:
-            raise ValueError(f"asked is not {protocol.recalls} times the pairs")
+            raise ValueError(f"asked must have {protocol.recalls} times each number of pairs")
         for name in ("validation", "final"):
             right = getattr(self, name)
             whole = right is None or len(right) == len(self.queries)

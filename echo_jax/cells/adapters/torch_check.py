@@ -104,12 +104,16 @@ def _check_seed(candidate: Candidate, layer: Any, first: dict[str, Any], again: 
     other = again.state_dict()
     if first.keys() != other.keys() or not all(torch.equal(first[x], other[x]) for x in first):
         candidate.refuse(
-            "has different initial weights with the same seed: draw them only by PyTorch"
+            "has different initial weights if it is built twice with one seed: draw them only "
+            "with PyTorch's random numbers"
         )
 
 
 def described(x: Any) -> str:
-    """Return a text with the types and shapes in x: a tuple of float32[3, 6, 4] and NoneType."""
+    """Return the types and shapes in x as words, as in "a tuple of float32[3, 6, 4] and NoneType".
+
+    x is a tensor, any other object, or a tuple of them.
+    """
     if isinstance(x, tuple) and x:
         return f"a tuple of {' and '.join(map(described, x))}"
     return f"{type_of(x)}{[*x.shape]}" if isinstance(x, torch.Tensor) else type(x).__name__

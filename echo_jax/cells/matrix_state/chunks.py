@@ -145,7 +145,8 @@ def _one_by_one(log_a: chex.Array, k: chex.Array, q: chex.Array) -> chex.Array:
 
 
 def _weights_backward(terms: tuple, slope: chex.Array) -> tuple[chex.Array, ...]:
-    # By hand, as the gradient of a cond keeps what either branch needs: twice the time.
+    # Written by hand: the gradient of a `cond` stores what both branches need, and takes twice the
+    # time.
     def gradient(form: Callable) -> Callable:
         return lambda *terms: jax.vjp(form, *terms[:-1])[1](terms[-1])
 

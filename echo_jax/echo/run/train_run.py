@@ -97,7 +97,8 @@ def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterato
     if out is None:
         yield _checked(inputs, options)
         return
-    # Here to refuse before a network is built, and once more with the lock.
+    # This check refuses a used folder early, before a network is built. It is repeated below, with
+    # the lock, where no other process can interfere.
     run_folder.check_unused(out)
     folder = out.absolute()
     run = _checked(inputs, options)

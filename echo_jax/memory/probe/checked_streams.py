@@ -251,7 +251,8 @@ def _check_overlaps(tokens: np.ndarray, logs: np.ndarray) -> None:
     # B is odd, so that no power of it is 0 modulo 2^64.
     powers = np.full(length, 0x9E3779B97F4A7C15, np.uint64).cumprod()
     scattered = np.random.default_rng(0).integers(2**63, size=tokens.max() + 1, dtype=np.uint64)
-    # a hash is the sum of token(t) B^t modulo 2^64: of a piece the difference of two beginnings
+    # The hash of the first t tokens is the sum of their numbers times B^t, modulo 2^64. So the hash
+    # of a later piece is the difference of two such sums.
     begun = np.cumsum(scattered[tokens] * powers, axis=1)
     shares = [1 - len(np.unique(begun[:, -1])) / streams]
     for k in range(1, length):
