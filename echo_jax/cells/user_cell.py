@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from echo_jax.cells.adapters.adapt import KINDS, REQUIRED, is_cell
+from echo_jax.cells.adapters.adapt import ADAPTERS, KINDS, REQUIRED, is_cell
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.jax_settings import SETTINGS
@@ -84,7 +84,10 @@ def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
     if isinstance(error, SyntaxError) and error.filename and is_the_users(error.filename):
         line = f"{shown_file(error.filename)}:{error.lineno}"
     where = f"{line}: " if line else ""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
     fix = "fix its code, or name a module that Python finds and a class in it"
+    if missing in ADAPTERS:
+        fix = f"run pip install '{ADAPTERS[missing][2]}'"
     return ConfigError(field, name, f"cannot be imported ({where}{reason(error)})", fix)
 
 

@@ -1,5 +1,8 @@
 """Cells of four libraries are one cell: a GRU with the same weights has the same numbers."""
 
+import re
+import sys
+
 import chex
 import drawn
 import equinox as eqx
@@ -12,8 +15,8 @@ from flax import nnx
 from run_folders import AVERAGE
 
 import echo_jax
-from echo_jax.cells import user_cell_check
-from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct
+from echo_jax.cells import registry, user_cell_check
+from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct, size_of
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.echo import network
 from echo_jax.exceptions import ConfigError
@@ -133,3 +136,25 @@ def test_a_file_of_functions_is_a_cell_and_its_faults_have_their_lines(tmp_path,
     (tmp_path / "folder" / "plain_cell.py").write_text(AVERAGE + "\n")
     with pytest.raises(ConfigError, match="module plain_cell as it was loaded"):
         network_of("folder/plain_cell.py")
+
+
+@pytest.mark.parametrize(
+    ("found", "others"), [(nnx.GRUCell, {"equinox", "torch"}), (eqx.nn.GRUCell, {"torch"})]
+)
+def test_a_cell_of_one_library_is_built_where_no_other_is_installed(monkeypatch, found, others):
+    for name in [x for x in sys.modules if re.match(r"echo_jax\.cells\.adapters\.\w+_", x)]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in others:
+        monkeypatch.setitem(sys.modules, name, None)  # its import fails
+    assert construct(found, {size_of(found): H}).cell_class is found
+
+
+def test_a_library_that_is_missing_is_named_with_the_extra_that_installs_it(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "equinox", None)
+    monkeypatch.delitem(sys.modules, "echo_jax.cells.adapters.equinox_cell", raising=False)
+    extra = r"run pip install 'echo_jax\[equinox\]'"
+    with pytest.raises(ConfigError, match=extra):
+        registry.build("equinox.nn:GRUCell", {"hidden_size": H}, eqx.nn.GRUCell)
+    (tmp_path / "needs_equinox.py").write_text("import equinox\n")
+    with pytest.raises(ConfigError, match=extra):
+        registry.cell_class(f"{tmp_path}/needs_equinox.py")

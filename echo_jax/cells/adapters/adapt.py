@@ -10,6 +10,7 @@ import functools
 import importlib
 import inspect
 import sys
+import types
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from echo_jax.cells.interface import Carry, Cell, CellError, CellParams, Mask
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason
 from echo_jax.jax_settings import GENERATOR
 
 REQUIRED = ("init", "initial_state", "step")
@@ -33,11 +34,11 @@ KINDS = (
 """The kinds of objects that a cell may be."""
 
 ADAPTERS = {
-    "nnx": ("built_cells", "NNXCell"),
-    "equinox": ("built_cells", "EquinoxCell"),
-    "torch": ("torch_adapter", "TorchCell"),
+    "nnx": ("nnx_cell", "NNXCell", "echo_jax"),
+    "equinox": ("equinox_cell", "EquinoxCell", "echo_jax[equinox]"),
+    "torch": ("torch_adapter", "TorchCell", "echo_jax[torch]"),
 }
-"""The module and the class of the adapter of each library."""
+"""The module and the class of the adapter of each library, and what pip installs for it."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
 """The names that the option for the number of units may have."""
@@ -76,12 +77,21 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
     if library:
         # Sorted and hashable: options in another order make an equal cell and cache key.
         given = tuple(sorted((name, _hashable(value)) for name, value in args.items()))
-        module, name = ADAPTERS[library]
-        adapters = importlib.import_module(f"echo_jax.cells.adapters.{module}")
-        return getattr(adapters, name)(found, given)
+        return _adapter_of(library)(found, given)
     if isinstance(found, type) and (_is_a(found, (Cell, nn.RNNCellBase)) or _has_self(found)):
         return adapt(found(**args))
     return adapt(found)
+
+
+def _adapter_of(library: str) -> Any:
+    """Return the class that adapts cells of `library`; raise ConfigError if its import fails."""
+    module, name, installed_by = ADAPTERS[library]
+    try:
+        return getattr(importlib.import_module(f"echo_jax.cells.adapters.{module}"), name)
+    except ImportError as error:  # not raised by the user's file, which `build` would blame
+        rule = f"cannot be adapted ({reason(error)})"
+        fix = f"run pip install '{installed_by}'"
+        raise ConfigError(None, f"a cell of {library}", rule, fix) from error
 
 
 def adapt(cell: Any) -> Cell:
@@ -307,3 +317,25 @@ class FunctionsCell(Cell):
     @property
     def options(self) -> Any:
         return self.functions
+
+
+@dataclasses.dataclass(frozen=True)
+class BuiltCell(Cell):
+    """A cell whose class or function builds a new object of its library for each seed.
+
+    The constructor takes the input size, and its other arguments by name.
+    """
+
+    cell_class: Any
+    """The class or the function that builds the object."""
+    given: tuple[tuple[str, Any], ...]
+    """The names and values of the other arguments of the constructor."""
+
+    @property
+    def source(self) -> Any:
+        return self.cell_class
+
+    @property
+    def options(self) -> Any:
+        """An object whose attributes are the arguments in `given`."""
+        return types.SimpleNamespace(**dict(self.given))
