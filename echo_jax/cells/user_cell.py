@@ -9,7 +9,7 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from echo_jax.cells.adapters.adapt import ADAPTERS, KINDS, REQUIRED, is_cell
-from echo_jax.config import BLOCK_PREFIX
+from echo_jax.config import BLOCK_PREFIX, is_built_in, is_handed_over
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.jax_settings import SETTINGS
 
@@ -148,6 +148,46 @@ def digest_on_disk(name: str) -> str | None:
     if not text or (attribute and not re.search(defined.encode(), text, re.M)):
         return None
     return hashlib.sha256(text).hexdigest()
+
+
+def files_of(cells: Collection[str]) -> set[Path]:
+    """Return the files of the modules that define the user's cells among the names `cells`.
+
+    Workers of a cluster need these files. Modules that are installed are left out. Raises
+    ConfigError if a worker cannot import a cell, or if the module of a cell is a package that is
+    not installed.
+    """
+    paths = set()
+    for cell in (cell for cell in cells if not is_built_in(cell)):
+        if not _is_importable(cell):
+            raise ConfigError(
+                "cell", cell, "cannot be imported by a worker",
+                "write it as a class or functions in a file and name the file, or leave {cluster} "
+                "out",
+            )  # fmt: skip
+        name = module_of(cell)[0].partition(".")[0]
+        module = sys.modules.get(name)
+        folders = getattr(module, "__path__", ())
+        places = [*folders, getattr(module, "__file__", None)]
+        if not places[0] or not is_the_users(places[0]):
+            continue  # installed: it must be on the workers too
+        if folders:
+            rule = "is a folder, but {cluster} sends only single files"
+            fix = "put the cell into one file, or install the package on every worker"
+            raise ConfigError(None, f"cell module {name}", rule, fix)
+        paths.add(Path(places[0]))
+    return paths
+
+
+def _is_importable(cell: str) -> bool:
+    """Return True if a worker can import the user's cell with the name `cell`.
+
+    No worker can import a cell of a notebook, of the running script, or inside a function.
+    """
+    with contextlib.suppress(ConfigError):
+        nowhere = "__main__" in cell or is_handed_over(cell)
+        return not nowhere and bool(import_cell(cell.removeprefix(BLOCK_PREFIX)))
+    return False
 
 
 def what_it_lacks(name: str, found: Any) -> tuple[str, str]:

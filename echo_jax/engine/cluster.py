@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from echo_jax import environment
-from echo_jax.config import is_built_in
 from echo_jax.engine.grid import Execution, Executor, Job, Outcome, run_task
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reason
@@ -182,7 +181,7 @@ def executor_of(
     running: Execution,
     here: Executor,
     tasks: Sequence[Any],
-    cells: Collection[str] = (),
+    files: Callable[[], Collection[Path]] = tuple,
     cores: int | None = None,
 ) -> Iterator[Executor]:
     """Make a context with the executor of tasks: the workers of a cluster, or `here`.
@@ -193,21 +192,21 @@ def executor_of(
       running: how tasks are run; its cluster may be None.
       here: the executor without a cluster, or if there are no tasks.
       tasks: the tasks to run.
-      cells: the names of the cells of the tasks; the files of a user's cells are sent to the
-        workers.
+      files: returns the files of the user's code that the tasks need, which are sent to the
+        workers; called only if there are workers.
       cores: the number of jax's threads on a worker. None means an equal share of this machine for
         each local worker, and one thread elsewhere.
 
     Raises:
       ConfigError: if there is no such scheduler, if workers have other versions, or if they cannot
-        import a cell.
+        import a file; and what `files` raises.
       SchedulerLostError: if a worker ends while it starts.
     """
     if running.cluster is None or not tasks:
         yield here
         return
     spec = str(running.cluster)
-    files = files_of(cells)  # refused before workers start, which takes seconds
+    sent = files()  # refused before workers start, which takes seconds
     import dask  # an optional package, which takes 0.4 s to import
     import distributed  # sets defaults and handlers of its own, before ours
 
@@ -228,7 +227,7 @@ def executor_of(
         _wait_for_worker(client, spec, running.interrupts)
         share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
         workers = Workers(client, running.interrupts, cores or share)
-        _send(client, files)
+        _send(client, sent)
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
         seen = f"; dashboard {link}" if link else ""
         running.tell(f"Cluster {spec}: {counted(len(client.nthreads()), 'worker')}{seen}")
@@ -317,45 +316,3 @@ def _wait_for_worker(client: Any, spec: str, interrupts: Interrupts) -> None:
         interrupts.check()
         with contextlib.suppress(TimeoutError):
             client.wait_for_workers(1, timeout=LOOK_SECONDS)
-
-
-def files_of(cells: Collection[str]) -> set[Path]:
-    """Return the files of the modules that define the user's cells among the names `cells`.
-
-    Modules that are installed are left out. Raises ConfigError if a worker cannot import a cell, or
-    if the module of a cell is a package that is not installed.
-    """
-    from echo_jax.cells.user_cell import is_the_users, module_of
-
-    paths = set()
-    for cell in (cell for cell in cells if not is_built_in(cell)):
-        if not _is_importable(cell):
-            raise ConfigError(
-                "cell", cell, "cannot be imported by a worker",
-                "write it as a class or functions in a file and name the file, or leave {cluster} "
-                "out",
-            )  # fmt: skip
-        name = module_of(cell)[0].partition(".")[0]
-        module = sys.modules.get(name)
-        folders = getattr(module, "__path__", ())
-        places = [*folders, getattr(module, "__file__", None)]
-        if not places[0] or not is_the_users(places[0]):
-            continue  # installed: it must be on the workers too
-        if folders:
-            rule = "is a folder, but {cluster} sends only single files"
-            fix = "put the cell into one file, or install the package on every worker"
-            raise ConfigError(None, f"cell module {name}", rule, fix)
-        paths.add(Path(places[0]))
-    return paths
-
-
-def _is_importable(cell: str) -> bool:
-    """Return True if a worker can import the user's cell with the name `cell`.
-
-    No worker can import a cell of a notebook, of the running script, or inside a function.
-    """
-    from echo_jax.cells.registry import cell_class
-
-    with contextlib.suppress(ConfigError):
-        return "__main__" not in cell and bool(cell_class(cell))
-    return False

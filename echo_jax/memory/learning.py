@@ -28,7 +28,6 @@ from echo_jax.cells.user_cell_check import Candidate, check_program
 from echo_jax.echo.data import Purpose, purpose_key
 from echo_jax.echo.network import Network, Params
 from echo_jax.echo.training import TrainState, clipped_adam, update
-from echo_jax.engine import process
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import Question
 from echo_jax.memory.rows import Row
@@ -245,7 +244,6 @@ class Measurement(Interface):
         """Return the compiled programs for the cell called `name`; errors are as in `lowered`."""
         checked, constants = self.lowered(name)
         compiled = {name: program.compile() for name, program in checked.items()}
-        process.give_back_memory()
         at_once = self.at_once and jax.jit(self.at_once)  # of one run of a card: compiled there
         return MeasurementPrograms(self, constants, at_once=at_once, **compiled)
 

@@ -14,6 +14,7 @@ from cluster_tasks import job, tasks
 from running import ROOT, SMALL, begin, execute
 from tiny_memory import toml_of
 
+from echo_jax.cells import user_cell
 from echo_jax.echo.studies.result_rows import RESULT_ROWS
 from echo_jax.engine import cluster
 from echo_jax.engine.grid import Execution
@@ -192,7 +193,7 @@ def test_a_cell_from_the_users_folder_reaches_workers_that_stand_elsewhere(tmp_p
 @pytest.mark.parametrize("cell", ["__main__:Mine", "block:json:Nothing"])
 def test_a_cell_that_no_worker_can_import_is_refused(cell):
     with pytest.raises(ConfigError, match="cannot be imported by a worker: write it"):
-        cluster.files_of([cell])
+        user_cell.files_of([cell])
 
 
 ONE_CORE = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -166,8 +166,14 @@ def _executor(
     points = list(itertools.chain(*waiting.values()))
     if points and running.cluster is None:
         running.start_jax(None)
-    cells = {point.config.network.cell for point in points}
-    return executor_of(running, Here(), points, cells)
+
+    def files() -> Collection[Path]:
+        """Return the files of the users' cells, which workers need."""
+        from echo_jax.cells import user_cell  # loads jax, which a page does not need
+
+        return user_cell.files_of({point.config.network.cell for point in points})
+
+    return executor_of(running, Here(), points, files)
 
 
 def run_points(

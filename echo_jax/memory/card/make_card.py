@@ -20,6 +20,7 @@ from msgspec import UNSET
 
 from echo_jax import environment
 from echo_jax.cell_names import RATES_BY_KEY
+from echo_jax.cells import user_cell
 from echo_jax.cells.adapters.adapt import BlockOf
 from echo_jax.cells.block import trained_numbers
 from echo_jax.cells.cell_object import in_block, is_in_block
@@ -419,13 +420,13 @@ def make_cards(
         wanted = [*wanted, *(beside(wanted) if others else ())]
     requests = requests_of(wanted, plan, out)
     lacking = [run for request in requests for run in request.missing]
-    names = {request.named.name for request in requests}
+    files = partial(user_cell.files_of, {request.named.name for request in requests})
     running.interrupts.check()
     here = Here(runs_at_once())
     with contextlib.ExitStack() as within:
         for request in requests:
             within.enter_context(made_by(request.named.cell).settings(running.cluster))
-        executor = within.enter_context(executor_of(running, here, lacking, names, THREADS))
+        executor = within.enter_context(executor_of(running, here, lacking, files, THREADS))
         if len(requests) > 1:
             running.tell(f"{len(requests)} cards: {counted(len(lacking), 'run')} to make")
         return [completed(request, executor, running, conclude) for request in requests]

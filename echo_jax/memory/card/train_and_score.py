@@ -33,6 +33,7 @@ from echo_jax.config import check_named, is_built_in
 from echo_jax.echo import network
 from echo_jax.echo.network import Params
 from echo_jax.echo.programs import train_chunks
+from echo_jax.engine import process
 from echo_jax.engine.grid import Job, Report
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.jax_settings import GENERATOR
@@ -316,7 +317,9 @@ def compile_run(run: CardRun) -> MeasurementPrograms:
         cell = registry.build(run.cell.name, run.cell.args)
         registry.check_source(run.cell.name, cell, run.cell.source)
     measurement = measurement_of(run.configuration.question, cell, run.protocol, run.task)
-    return measurement.programs(run.cell.name)
+    programs = measurement.programs(run.cell.name)
+    process.give_back_memory()  # before training, which needs most
+    return programs
 
 
 class TrainedCell(NamedTuple):
