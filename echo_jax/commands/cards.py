@@ -29,8 +29,8 @@ class Report:
     folder: Positional[Path]
     """Folder of the cards, NAME/card.json."""
     beside: str = ""
-    """Built-in cells, such as gru,lru, to show beside the cards of the folder: each in the block,
-    and some also without it."""
+    """Built-in cells, such as gru,lru,register, to show beside the cards of the folder: each in the
+    block, and some also without it; block:gru is the one in the block."""
     protocol: Path | None = None
     """Show only the cards of the protocol in this TOML file; see docs/memory-card.md."""
     paper: Annotated[Paper, command_line.FLAT] = dataclasses.field(default_factory=Paper)
@@ -52,10 +52,11 @@ class Compare:
     """Print the difference between two cards as a sentence for a paper, with its interval and p."""
 
     cards: Positional[tuple[str, str]]
-    """Two cards: each a folder such as cards/mine, or the name of a built-in cell or card."""
+    """Two cards: each a folder such as cards/mine, or a published card by the name of its cell, in
+    tables or after --cell, such as register, lru or block:lru."""
 
     def run(self) -> None:
-        """Print, for each question, the sentence that compares the two cards."""
+        """Print, for each question, the sentence that compares the cards or leaves it out."""
         from echo_jax.memory.pages.comparison import compare
 
         print("\n\n".join(map(printable, compare(self.cards))))

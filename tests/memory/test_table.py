@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -85,13 +86,32 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
     assert "p = 0.029" in by_lag
     assert by_key.startswith("a scores as many bits as b by key (2")
     assert "p = 1" in by_key
-    assert comparison.compare([a, others[1]]) == [by_lag.replace("than b", "than c")]
+    alone, left_out = comparison.compare([a, others[1]])
+    assert alone == by_lag.replace("than b", "than c")
+    assert re.search(r"by key .*\bcard c has no", left_out)
     differ = r"cannot be compared, as they differ in state \(100 float32 and 200 float32\)"
     with pytest.raises(ConfigError, match=differ):
         comparison.compare([a, others[2]])
     # Both built-in cards of the LRU differ from this one in the state; the bare one in no more.
     with pytest.raises(ConfigError, match=r"differ in state \([^)]*\): use two"):
         comparison.compare([others[2], "lru"])
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "tracks"),
+    [
+        ("register", "ProjectedRegister", {"bare", "block"}),
+        ("block:register", "ProjectedRegister", {"block"}),
+        ("register slots 50 numbers 2", "ProjectedRegister", {"bare"}),
+        ("block:lru", "lru", {"block"}),
+        ("LRU", "lru", {"bare", "block"}),
+        ("echo_jax.cells.known_memory:RingReservoir", "RingReservoir", {"bare", "block"}),
+    ],
+)
+def test_published_cards_are_found_by_the_names_of_tables_and_of_cells(name, cell, tracks):
+    found = comparison.cards_of(name)
+    assert {table.cell_of(card) for card in found} == {cell}
+    assert {told_apart.track(card) for card in found} == tracks
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 2), (3, 3), (4, 4), (1, 19), (2, 4)])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card_contents import Card, protocol_of
@@ -74,18 +75,32 @@ def read_folder(folder: Path, protocol: Protocol | None = None) -> list[tuple[Ca
     return measured
 
 
+def names_of(card: Card) -> set[str]:
+    """Return the names by which a reader knows `card`: its own, and those of its cell.
+
+    The cell has a name in tables, with and without its arguments, and a name as after --cell. In a
+    block, the names of the cell may begin with block: too.
+    """
+    args = [f"{key} {x}" for key, x in card.cell.args.items()]
+    cell = {cell_of(card), name_of(card), " ".join([name_of(card), *args]), card.cell.bare}
+    return {card.name, *cell, *(f"{BLOCK_PREFIX}{x}" for x in cell if card.cell.in_block)}
+
+
 def named_cards(name: str) -> list[Card]:
-    """Return the built-in cards whose name or cell is `name`; raise ConfigError without a card."""
-    named = [x for x in built_in_cards() if name in (x.name, cell_of(x))]
+    """Return the built-in cards with `name` among their `names_of`.
+
+    Raises ConfigError if there is no such card.
+    """
+    named = [x for x in built_in_cards() if name in names_of(x)]
     if not named:
         known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
-        fix = f"use one of {known}"
+        fix = f"use one of {known}, or the name of a cell in tables, such as register"
         raise ConfigError(None, f"card {name!r}", "is not built in", fix)
     return named
 
 
 def beside(names: Sequence[str], own: Sequence[Card]) -> list[Card]:
-    """Return the built-in cards whose name or cell is in `names`, except cards named as in `own`.
+    """Return the built-in cards that `names` name, except cards named as in `own`.
 
     If some cards of a cell can be compared with a card of `own`, only these cards of the cell are
     returned. Raises ConfigError if a name has no card, or if the cards, together with `own`, have

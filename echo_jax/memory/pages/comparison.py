@@ -20,8 +20,9 @@ from echo_jax.report.number_formats import number, three_digits
 def compare(names: Sequence[str]) -> list[str]:
     """Return a sentence that compares two cards by each question that both of them answer.
 
-    Each of the two `names` is a folder, a built-in card or a cell. If a cell has several cards, the
-    pair of cards is compared that `likeness` puts first.
+    A question that only one of them answers has a sentence too, which says that it is left out.
+    Each of the two `names` is a folder or a name of built-in cards, see `built_in_cards.names_of`.
+    If a name has several cards, the pair of cards is compared that `likeness` puts first.
 
     Raises:
       ConfigError: there is no such card, or the two cards have nothing to compare.
@@ -34,11 +35,11 @@ def compare(names: Sequence[str]) -> list[str]:
     if not shared:
         fix = "complete both cards by echo-jax card"
         raise ConfigError(f"{names[0]} and {names[1]} have no question in common: {fix}")
-    return [sentence(pair, x) for x in shared]
+    return [*(sentence(pair, x) for x in shared), *left_out(pair)]
 
 
 def cards_of(name: str) -> list[Card]:
-    """Return the card in the folder `name`, or the built-in cards whose name or cell is `name`."""
+    """Return the card in the folder `name`, or else the built-in cards that `name` names."""
     folder = Path(name)
     if os.path.lexists(folder / CARD_FILE):
         return [cards.read(folder)[0]]
@@ -61,6 +62,16 @@ def likeness(pair: Sequence[Card]) -> tuple[int, int, int]:
 def shared_questions(pair: Sequence[Card]) -> list[Question]:
     """Return the questions by which both cards of `pair` have bits."""
     return [question for question in EVERY if all(card.bits(question) for card in pair)]
+
+
+def left_out(pair: Sequence[Card]) -> list[str]:
+    """Return a sentence for each question by which only one card of `pair` has bits."""
+    return [
+        f"The question {question.name} is left out: the card {card.name} has no {question.words}."
+        for question in EVERY
+        for card, other in itertools.permutations(pair, 2)
+        if other.bits(question) and not card.bits(question)
+    ]
 
 
 def sentence(pair: Sequence[Card], question: Question) -> str:
