@@ -11,7 +11,9 @@ from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory.card_contents import chosen_by, read
 from echo_jax.memory.pages import built_in_cards, card_pages, picture
-from echo_jax.memory.questions import BY_KEY
+from echo_jax.memory.pages.table import bits_text
+from echo_jax.memory.protocol import PILOT_SEED
+from echo_jax.memory.questions import BY_KEY, BY_LAG
 from echo_jax.report.page import Paper
 
 BY_HAND = card_pages.FINDINGS.splitlines()[1]
@@ -49,6 +51,25 @@ def test_all_files_are_written_and_the_page_keeps_what_was_written_by_hand(folde
     with pytest.raises(StorageError, match=r"README\.md has been edited"):
         card_pages.write_report(folder)
     assert page.read_bytes() == before
+
+
+@pytest.mark.parametrize(("state_bytes", "rows"), [(380, 4), (1200, 1)])
+def test_a_table_for_a_paper_has_finished_cells_anchors_and_the_meaning_of_brackets(
+    state_bytes, rows
+):
+    """A card with runs of the pilot alone is left out; anchors of other sizes are in the note."""
+    made = card([lag_row([4.0] * 9, seed) for seed in range(2)], "block:gru", 2, state_bytes)
+    begun = card([lag_row([3.0], PILOT_SEED, updates=300)], "block:lru", 2, state_bytes)
+    _, of_paper = card_pages.sections_of([[made, begun]])
+    (table,) = of_paper.tables
+    assert len(table.rows) == rows
+    assert "LRU" not in str(table)
+    assert "the lowest and the highest seed in brackets" in table.note
+    place = table.rows if rows > 1 else table.note
+    for anchor in built_in_cards.anchors(made).values():
+        assert bits_text(anchor, BY_LAG) in str(place)
+    (alone,) = card_pages.sections_of([[begun]])
+    assert alone.name == "cards"
 
 
 @pytest.mark.parametrize("name", ["block-lru-state-bytes-400", "gru-state-bytes-400"])

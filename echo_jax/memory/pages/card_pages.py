@@ -24,8 +24,19 @@ from echo_jax.memory.pages import built_in_cards, explore_page, picture
 from echo_jax.memory.pages.built_in_cards import anchors
 from echo_jax.memory.pages.comparison import standing
 from echo_jax.memory.pages.figures import card_figure, panels_figure
-from echo_jax.memory.pages.table import MEANINGS, cards_table, is_control, sections_of
-from echo_jax.memory.pages.told_apart import groups, track
+from echo_jax.memory.pages.table import (
+    MEANINGS,
+    WIDE,
+    bits_text,
+    cards_table,
+    file_name,
+    is_control,
+    name_of,
+    tidy_pairs,
+    tidy_rows,
+    tidy_seeds,
+)
+from echo_jax.memory.pages.told_apart import comparable, groups, track
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
 from echo_jax.memory.questions import BY_LAG, EVERY, OF_MEMORY
 from echo_jax.memory.rows import Row
@@ -207,6 +218,45 @@ def write_report(
     if paper.tables:
         sections += sections_of(groups(cards))
     return [*written, *write_for_paper(folder, sections, paper)]
+
+
+def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
+    """Return sections for a paper: a table for each of `groups`, and tidy rows of all cards.
+
+    The tables leave out cards of which no seed is finished, and groups without another card.
+    """
+    cards = [card for group in groups for card in group]
+    tidy = {
+        "": functools.partial(tidy_rows, cards),
+        "-pairs": functools.partial(tidy_pairs, groups),
+        "-seeds": functools.partial(tidy_seeds, cards),
+    }
+    finished = [[card for card in group if any(map(card.measured, EVERY))] for group in groups]
+    of_groups = [
+        Section(f"cards-{file_name(group)}", "Table", tables=[paper_table(group)])
+        for group in filter(None, finished)
+    ]
+    return [Section("cards", "Tables", tidy=tidy), *of_groups]
+
+
+def paper_table(group: Sequence[Card]) -> Table:
+    """Return the table of `group` for a paper, with the anchors that can be compared with it.
+
+    Anchors come last, unless they are in `group`. The note names the anchors, and states the bits
+    of anchors of other sizes.
+    """
+    there = [card.cell for card in group]
+    known = {name: x for name, x in anchors(group[0]).items() if x.cell not in there}
+    alike = {name: x for name, x in known.items() if comparable([*group, x])}
+    shown = [*group, *alike.values()]
+    table = cards_table(shown).without(WIDE)
+    notes = [table.note]
+    if named := [name_of(x) for x in shown if is_control(x)]:
+        notes.append(f"Anchors, which are cells to compare with: {', '.join(named)}.")
+    apart = [f"{bits_text(x, BY_LAG)} ({name})" for name, x in known.items() if name not in alike]
+    if apart:
+        notes.append(f"Anchors of other sizes reach these bits by lag: {', '.join(apart)}.")
+    return table._replace(note=" ".join(notes))
 
 
 def figures_of(cards: Sequence[Card]) -> list[Section]:

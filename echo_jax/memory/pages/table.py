@@ -1,6 +1,5 @@
 """Make the table of cards, and tidy rows of their numbers. Imports no jax."""
 
-import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +24,6 @@ from echo_jax.memory.questions import EVERY, NAMED, Question
 from echo_jax.memory.rows import Row
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
-from echo_jax.report.section import Section
 from echo_jax.report.text_tables import Table
 
 SIZES = ("state_bytes", "conv_bytes", "constant_bytes", "parameters")
@@ -59,21 +57,6 @@ MEANINGS = {
     "*": "an option of the cell is set to the 64 lags: theta of the LMU, longest of chrono",
 }
 """The meaning of the columns of `cards_table`."""
-
-
-def sections_of(groups: Sequence[Sequence[Card]]) -> list[Section]:
-    """Return sections for a paper: a table for each of `groups`, and tidy rows of all cards."""
-    cards = [card for group in groups for card in group]
-    tidy = {
-        "": functools.partial(tidy_rows, cards),
-        "-pairs": functools.partial(tidy_pairs, groups),
-        "-seeds": functools.partial(tidy_seeds, cards),
-    }
-    of_groups = [
-        Section(f"cards-{file_name(group)}", "Table", tables=[cards_table(group).without(WIDE)])
-        for group in groups
-    ]
-    return [Section("cards", "Tables", tidy=tidy), *of_groups]
 
 
 def file_name(group: Sequence[Card]) -> str:
@@ -229,9 +212,11 @@ def cards_table(cards: Sequence[Card]) -> Table:
     columns["parameters"] = [text_of(card.parameters or None) for card in cards]
     columns["layers"] = [str(card.cell.args.get("layers", UNKNOWN)) for card in cards]
     known = {name: of for name, of in columns.items() if any(x not in (UNKNOWN, "") for x in of)}
-    note = f"Letters: {MEANINGS['letters']}.{few_seeds(cards)}" if any(map(any, told)) else ""
-    note = f"{protocol_text(cards)} {note}".strip()
-    return Table(caption_of(cards), list(known), list(zip(*known.values(), strict=True)), note)
+    note = [protocol_text(cards), f"Bits: {MEANINGS['bits']}."]
+    if any(map(any, told)):
+        note.append(f"Letters: {MEANINGS['letters']}.{few_seeds(cards)}")
+    rows = list(zip(*known.values(), strict=True))
+    return Table(caption_of(cards), list(known), rows, " ".join(filter(None, note)))
 
 
 def bits_text(card: Card, question: Question) -> str:
