@@ -70,7 +70,10 @@ BESIDE = (
 
 MIXED = "its rows were made with more than one version of the software"
 
-UNTRIED = "its rate by key was not chosen for this cell: --full tries all rates"
+UNTRIED = (
+    "its learning rate by key is a default that no runs of this cell have chosen, so its bits by "
+    "key may be too low: echo-jax card --full tries all rates"
+)
 
 THREADS = 2
 """The number of XLA's threads in this process and in each worker, on any number of cores.

@@ -79,11 +79,10 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
     rows_of = {card.name: rows for card, rows in whole}
     found = list[dict[str, Any]]()
     for group in groups(card for card, _ in whole):
-        kind = f"{track(group[0])}, {sizes_text(group)}"
-        if group[0].state_numbers:
-            kind += " numbers"
+        size = sizes_text(group) + (" numbers" if group[0].state_numbers else "")
         if not comparable(group):
-            kind += ", not to be compared"
+            size = "states of several sizes, whose bits must not be compared"
+        kind = f"{track(group[0])}, {size}"
         by_name = sorted(group, key=lambda card: card.name)
         for card, name in zip(by_name, names_of(by_name), strict=True):
             found.append({"kind": kind, "cell": name} | card_data(card, rows_of[card.name]))

@@ -310,11 +310,12 @@ def caption_of(cards: Sequence[Card]) -> str:
     tracks = dict.fromkeys(map(track, cards))
     each = [x if x == "bare" else f"in the {x}" for x in tracks]
     where = "bare cells" if each == ["bare"] else " and ".join(each)
-    why = "several sizes" if len(each) == 1 else "different networks"
-    apart = "" if comparable(cards) else f", {why}, not to be compared"
+    differ = "have states of several sizes" if len(each) == 1 else "are in different networks"
+    apart = "" if comparable(cards) else f" These cells {differ}, so do not compare their bits."
     task = cards[0].task
     where = f"Task {task.name}, {where}" if task else f"{where[0].upper()}{where[1:]}"
-    return f"{where}, state of {sizes_text(cards)}{apart}.{own and f' {own}'}{few_seeds(cards)}"
+    more = f"{apart}{own and f' {own}'}{few_seeds(cards)}"
+    return f"{where}, state of {sizes_text(cards)}.{more}"
 
 
 def protocol_text(cards: Sequence[Card]) -> str:
