@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from echo_jax import environment
 from echo_jax.engine.process import Interrupts
-from echo_jax.engine.progress import GridProgress
+from echo_jax.engine.progress import GridProgress, Load
 from echo_jax.exceptions import ConfigError, EchoError, TasksFailedError, printable
 from echo_jax.storage.row_file import KeyedRow
 
@@ -279,4 +279,5 @@ class Execution:
         `name` and `unit` are arguments of `GridProgress`.
         """
         say = self.interrupts.say if self.progress and tasks else None
-        return GridProgress({task.name: task.work for task in tasks}, say, name, unit)
+        loads = {task.name: Load(task.work, task.program) for task in tasks}
+        return GridProgress(loads, say, name, unit)

@@ -1,9 +1,11 @@
 """Tasks in this process: each row is stored once, whatever fails or stops the loop."""
 
 import json
+import re
 import signal
 import threading
 import time
+import types
 from concurrent.futures import wait
 from typing import NamedTuple
 from unittest import mock
@@ -12,7 +14,7 @@ import pytest
 from running import SMALL, begin, execute
 from tiny_memory import toml_of
 
-from echo_jax.engine import grid
+from echo_jax.engine import grid, progress
 from echo_jax.engine.grid import Here, Job, complete, missing
 from echo_jax.engine.process import Interrupts, StoppedError
 from echo_jax.exceptions import ConfigError, TasksFailedError
@@ -120,6 +122,65 @@ def test_what_is_done_beside_a_task_that_raises_is_not_lost():
         assert next(coming).row == TASKS[0]
         with pytest.raises(KeyboardInterrupt):
             next(coming)
+
+
+class Timed(NamedTuple):
+    """A task that trains for some seconds a hundred updates, and is scored for ten seconds."""
+
+    name: str
+    work: float
+    program: str
+
+    @property
+    def seconds(self):
+        return {"quick": 1.0, "slow": 4.0}[self.program]
+
+    @property
+    def reports(self):
+        return [self.seconds * (part + 1) for part in range(int(self.work) // 100)]
+
+
+def events_of(tasks, at_once):
+    """When tasks that run so many at once report and end: (time, task, share or None)."""
+    free, events = [20.0] * at_once, []  # after compilation
+    for task in tasks:
+        start = min(free)
+        share = 100 / task.work
+        events += [(start + t, task, share * (i + 1)) for i, t in enumerate(task.reports)]
+        ended = start + task.reports[-1] + 10
+        events.append((ended, task, None))
+        free[free.index(start)] = ended
+    return sorted(events, key=lambda event: event[0])
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_the_time_left_is_told_within_a_fifth_though_tasks_differ_in_length_and_speed(
+    at_once, monkeypatch
+):
+    """Short tasks first, as in a pilot, of which the score takes most of the time."""
+    short = [
+        Timed(f"{program} {i}", 300, program) for i in range(6) for program in ("quick", "slow")
+    ]
+    long = [
+        Timed(f"long {program} {i}", 3000, program)
+        for i in range(4)
+        for program in ("quick", "slow")
+    ]
+    events, clock, lines = events_of([*short, *long], at_once), [0.0], []
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
+    say = types.SimpleNamespace(say=lambda line: lines.append((clock[0], line)))
+    with grid.Execution(interrupts=say).bar([*short, *long], "card", "updates") as bar:
+        for clock[0], task, share in events:
+            bar.finished(task.name, "") if share is None else bar.at_work(task.name, share)
+    told = [(at, re.search(r"([\d.]+) (s|min) left", line)) for at, line in lines]
+    ratios = [
+        float(left[1]) * {"s": 1, "min": 60}[left[2]] / (events[-1][0] - at)
+        for at, left in told
+        if left and at > 60  # from then on both programs have been scored
+    ]
+    assert len(ratios) > 5
+    assert min(ratios) > 0.8
+    assert max(ratios) < 1.2
 
 
 LINES = {

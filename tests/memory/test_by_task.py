@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy
 from made_up_cards import card as card_of
-from made_up_cards import stored
+from made_up_cards import lag_row, stored
 from scipy.optimize import minimize_scalar
 from tiny_memory import NUMBERS
 
@@ -23,7 +23,15 @@ from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card.card_call import CardResult
-from echo_jax.memory.card.make_card import MIXED, CardRequest, beside, plan_of, requests_of, there
+from echo_jax.memory.card.make_card import (
+    MIXED,
+    CardRequest,
+    beside,
+    bits_in_words,
+    plan_of,
+    requests_of,
+    there,
+)
 from echo_jax.memory.pages import card_pages, comparison, table, told_apart
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
@@ -335,6 +343,12 @@ def test_the_pilot_of_a_task_counts_the_bits_on_validation_data():
     row = TaskRow(cards.PILOT_SEED, 0.01, 3000, MeasuredTask("a", None, "1" * 64), *scores)
     [choice] = cards.pilot_of([row], STANDARD)
     assert choice.mean == pytest.approx((0.6931 - 0.2) / np.log(2), abs=1e-4)
+
+
+def test_the_bits_of_a_run_on_a_task_stand_beside_the_most_that_can_be_reached():
+    _, (row, *_) = made_up("gru-a", "a")
+    assert bits_in_words(row, STANDARD) == "0.71 of 1 bits an answer"
+    assert bits_in_words(lag_row([4.0, 3.0]), STANDARD) == "7 bits"
 
 
 @pytest.mark.parametrize("other", [("gru-a", "b"), ("gru-a", "a", "gru", 400, "1")])

@@ -33,6 +33,7 @@ from echo_jax.engine.process import StoppedError
 from echo_jax.exceptions import ConfigError, EchoError, StorageError
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.bits import BitsAnAnswer
 from echo_jax.memory.card import kept_weights
 from echo_jax.memory.card.train_and_score import (
     JOB,
@@ -480,6 +481,20 @@ def completed(request: Request, executor: Executor, running: Execution, conclude
     return made, rows
 
 
+def bits_in_words(row: Row, protocol: Protocol) -> str:
+    """Return the bits of `row` under `protocol` in words, or that the run was not finite.
+
+    On a task the words state the entropy of the answers, which is the most that can be reached:
+    0.98 of 1 bits an answer.
+    """
+    if not row.final:
+        return "not finite"
+    bits = cards.bits_of([row], protocol)
+    if isinstance(bits, BitsAnAnswer):
+        return f"{three_digits(bits.mean)} of {three_digits(bits.entropy)} {BY_TASK.words}"
+    return f"{three_digits(bits.mean)} bits"
+
+
 def make(
     request: Request, card: Card, rows: list[Row], executor: Executor, running: Execution
 ) -> None:
@@ -499,8 +514,7 @@ def make(
         row_kind(protocol).append(folder / cards.ROWS_FILE, [row])
         rows.append(row)
         cards.write(card, rows, folder)
-        bits = cards.bits_of([row], protocol).mean
-        return f"{three_digits(bits)} bits" if row.final else "not finite"
+        return bits_in_words(row, protocol)
 
     def keep(trained: TrainedCell) -> str:
         """Write the weights of a `trained` run, then store its row; return its bits in words."""
