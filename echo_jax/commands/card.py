@@ -7,8 +7,8 @@ echo-jax card --cell block:mamba2 --state-bytes 400        # in the block, 400 b
 echo-jax card --cell mypackage.cells:MyCell --cell lstm    # side by side
 """
 
+import contextlib
 import dataclasses
-import functools
 import itertools
 from pathlib import Path
 
@@ -128,10 +128,14 @@ def make(command: CardCommand, again: str, stop: Interrupts) -> None:
         for cell, args, name in given
     ]
     running = Execution(command.cluster, interrupts=stop, keep_programs=True)
-    shown = functools.partial(conclude, kind=command.format, again=again, stop=stop)
-    made = make_card.make_cards(asked, plan, command.out, running, shown, command.beside)
-    if len(made) > 1:
-        print(f"\n{table.shown([card for card, _ in made])}")
+    done = list[Card]()
+    making = make_card.make_cards(asked, plan, command.out, running, command.beside)
+    with contextlib.closing(making):  # or a signal here would leave the folder locked
+        for made in making:
+            done.append(made.card)
+            conclude(*made, command.format, again, stop)
+    if len(done) > 1:
+        print(f"\n{table.shown(done)}")
 
 
 def conclude(

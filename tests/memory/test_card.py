@@ -82,7 +82,7 @@ def test_the_pilot_takes_the_configuration_with_the_most_bits_in_the_mean_of_its
 
 def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, monkeypatch):
     """Stopped in the pilot and after 9 more runs; then more seeds, the full card, fewer seeds."""
-    ran, before, concluded = [], [], []
+    ran, before = [], []
 
     def run(of, _, report):
         report(0.0)
@@ -104,9 +104,10 @@ def test_a_card_that_is_stopped_or_extended_keeps_its_rows_and_pilot(tmp_path, m
     for full, seeds, count, shown in stages:
         plan = make_card.plan_of(STANDARD, full, seeds)
         request = make_card.requested(tmp_path, "lstm", named_cell("lstm"), plan)
-        with contextlib.suppress(StoppedError):
-            make_card.completed(request, Here(), running, lambda *of: concluded.append(of))
-        _, made, rows = concluded.pop()
+        completed = make_card.completed(request, Here(), running)
+        _, made, rows = next(completed)
+        with contextlib.suppress(StoppedError, StopIteration):
+            next(completed)
         assert rows == cards.read(tmp_path / "lstm")[1]
         assert (len(rows), table.seeds_there(made)) == (count, shown)
         assert rows[: len(before)] == before

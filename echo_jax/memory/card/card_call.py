@@ -199,11 +199,17 @@ def card(  # noqa: PLR0913 - the flags of the command
     cell = in_block(cell) if block else cell
     plan = make_card.plan_of(protocol, full, seeds, only, updates, task)._replace(keep=keep)
     wanted = [make_card.CardRequest(cell, args, name, state_bytes)]
-    conclude = draw if folder else lambda *_: None
+    done = list[make_card.Made]()
     # Without a folder the files go to a temporary one, so that cards are made in one way.
     with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-        made, *others = make_card.make_cards(wanted, plan, Path(place), running, conclude, beside)
-    return CardResult(*made, [other for other, _ in others])
+        making = make_card.make_cards(wanted, plan, Path(place), running, beside)
+        with contextlib.closing(making):  # or an error here would leave the folder locked
+            for made in making:
+                done.append(made)
+                if folder:
+                    draw(*made)
+    own, *others = done
+    return CardResult(own.card, own.rows, [other.card for other in others])
 
 
 def check_findable(cell: Any) -> None:

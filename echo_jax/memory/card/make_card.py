@@ -9,7 +9,7 @@ import contextlib
 import datetime
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,8 +82,13 @@ THREADS = 2
 The number of threads decides the last bits of results, and the published cards were made with two.
 """
 
-Made = tuple[Card, list[Row]]
-Conclude = Callable[[Path, Card, list[Row]], object]
+
+class Made(NamedTuple):
+    """A card that was made, its rows, and the folder that has its files."""
+
+    folder: Path
+    card: Card
+    rows: list[Row]
 
 
 class Plan(NamedTuple):
@@ -396,18 +401,18 @@ def make_cards(
     plan: Plan,
     out: Path,
     running: Execution,
-    conclude: Conclude,
     others: bool = False,
-) -> list[Made]:
-    """Build and check the cells, make a card of each on one executor, and return the cards made.
+) -> Generator[Made]:
+    """Build and check the cells, make a card of each on one executor, and yield each card made.
+
+    If a signal or failed runs end the making of a card, the card is yielded before the error is
+    raised. The folder of a card is locked until the next card is asked for.
 
     Args:
       wanted: the cells, with the names of their cards.
       plan: the protocol and the runs of each card.
       out: the folder of the cards' folders.
       running: where runs are made, and how progress is shown.
-      conclude: is called with the folder, the card and its rows for each card, even if a signal or
-        failed runs end the making.
       others: with a task, whether cells to compare with are added.
 
     Raises:
@@ -433,7 +438,8 @@ def make_cards(
         executor = within.enter_context(executor_of(running, here, lacking, files, THREADS))
         if len(requests) > 1:
             running.tell(f"{len(requests)} cards: {counted(len(lacking), 'run')} to make")
-        return [completed(request, executor, running, conclude) for request in requests]
+        for request in requests:
+            yield from completed(request, executor, running)
 
 
 def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Request]:
@@ -456,11 +462,11 @@ def requests_of(wanted: Sequence[CardRequest], plan: Plan, out: Path) -> list[Re
     return list(requests.values())
 
 
-def completed(request: Request, executor: Executor, running: Execution, conclude: Conclude) -> Made:
-    """Make the runs that the card of `request` lacks, and return the card with its rows.
+def completed(request: Request, executor: Executor, running: Execution) -> Generator[Made]:
+    """Make the runs that the card of `request` lacks, and yield the card with its rows.
 
-    `executor` makes the runs, and `running` shows progress. `conclude` gets the folder, the card
-    and its rows, even if a signal or failed runs end the making.
+    `executor` makes the runs, and `running` shows progress. If a signal or failed runs end the
+    making, the card is yielded too, and then the error is raised.
     """
     folder = request.folder
     left = counted(len(request.missing), "run")
@@ -474,11 +480,9 @@ def completed(request: Request, executor: Executor, running: Execution, conclude
         try:
             make(request, card, rows, executor, running)
         except (StoppedError, EchoError):  # a signal, or runs that failed
-            conclude(folder, cards.with_rows(card, rows), rows)
+            yield Made(folder, cards.with_rows(card, rows), rows)
             raise
-        made = cards.with_rows(card, rows)
-        conclude(folder, made, rows)
-    return made, rows
+        yield Made(folder, cards.with_rows(card, rows), rows)
 
 
 def bits_in_words(row: Row, protocol: Protocol) -> str:
