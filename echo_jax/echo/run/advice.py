@@ -61,10 +61,15 @@ def enough_sequences(config: RunConfig) -> int:
 
     The result is at most MOST_SEQUENCES. Part 4 needs 700 from a zero state and 1,600 with a
     carried state, at 4 updates each; longer lags and more values need more. Streams need a quarter
-    of the updates, as they have a target at every step.
+    of the updates, as they have a target at every step. Windows from a zero state need fewer for
+    the sizes that published rows have.
     """
     task = config.task
     updates = (6000 + 2000 * abs(task.lag)) * max(task.vocab_size / 100, 1)
+    small = task.window <= 10 and task.vocab_size <= 100 and task.batch_size > 1
+    zero = task.layout == "windows" and not config.network.stateful
+    if small and zero and config.network.hidden_size >= 50:
+        updates = 4000 + 1000 * abs(task.lag)
     if task.in_streams:
         updates /= 4
     return min(math.ceil(updates / task.updates_per_sequence / 100) * 100, MOST_SEQUENCES)
@@ -98,12 +103,22 @@ def _cures(finished: "Finished") -> list[Step]:
     if steps:
         within = changed(config, **_together(steps))
         enough = enough_sequences(within)
-        if config.training.sequences < enough:
+        if config.training.sequences < enough and not _reached(result):
             steps.append(_train_longer(enough, _usual(within)))
         return steps
     fits = explanation.fits_training_only(config, result)
     longer = [] if fits and _is_learned_by_heart(config, result) else _longer(finished)
-    return longer if longer or fits else list(_valid(config, _at_the_end(config)))[:1]
+    at_end = _at_the_end(config, _reached(result))
+    return longer if longer or fits else list(_valid(config, at_end))[:1]
+
+
+def _reached(result: "Result") -> bool:
+    """Return True if the running mean of the training curve reached 99%, or 99% of the ceiling.
+
+    A run that reached this goal and still missed it in the evaluation had enough sequences.
+    """
+    goals = result.sequences_to_99, result.sequences_to_99_of_ceiling
+    return any(sequences not in (None, UNSET) for sequences in goals)
 
 
 def _is_learned_by_heart(config: RunConfig, result: "Result") -> bool:
@@ -195,7 +210,8 @@ def _longer(finished: "Finished") -> list[Step]:
     now = config.training.sequences
     falls = loss_falls(finished)
     enough = enough_sequences(config)
-    if now >= MOST_SEQUENCES or (now >= enough and not falls):
+    few = now < enough and not _reached(finished.result)
+    if now >= MOST_SEQUENCES or not (few or falls):
         return []
     why = "the loss still falls" if falls else f"{now:,} sequences may be too few"
     most = max(enough, min(3 * now, MOST_SEQUENCES))
@@ -216,11 +232,15 @@ def _usual(config: RunConfig) -> dict[str, Any]:
     return {"learning_rate": 0.001} if config.training.learning_rate > USUAL_RATES[1] else {}
 
 
-def _at_the_end(config: RunConfig) -> Iterator[Step]:
-    """Yield a change that may help when more training does not."""
-    if config.training.learning_rate > USUAL_RATES[1]:
+def _at_the_end(config: RunConfig, reached: bool) -> Iterator[Step]:
+    """Yield a change that may help when more training does not.
+
+    If `reached`, the training curve reached the goal: the layer is large enough, but smaller steps
+    may keep what was learned.
+    """
+    if config.training.learning_rate > (0.001 if reached else USUAL_RATES[1]):
         yield Step("take smaller steps", {"learning_rate": 0.001})
-    elif config.network.hidden_size < 50:
+    elif config.network.hidden_size < 50 and not reached:
         yield Step("use a larger layer", {"hidden_size": 50})
     else:
         yield from _each_from_zero(config)

@@ -14,6 +14,8 @@ from echo_jax.config import RunConfig, changed
 from echo_jax.echo.run import advice
 from echo_jax.echo.run.checkpoint import Finished, History
 from echo_jax.echo.run.explanation import explain, in_delay_line
+from echo_jax.echo.studies import study_folder
+from echo_jax.echo.studies.catalogue import STUDIES
 from echo_jax.echo.target_place import accuracy_ceiling, knowable_share, target_place
 from echo_jax.exceptions import ConfigError
 
@@ -46,7 +48,8 @@ CASES = [
 
 
 NOT_MEASURED = (
-    "training_accuracy", "held_out_targets", "persistence_accuracy", "k_gram_accuracy", "follows"
+    "training_accuracy", "held_out_targets", "persistence_accuracy", "k_gram_accuracy", "follows",
+    "sequences_to_99_of_ceiling",
 )  # fmt: skip
 
 
@@ -60,6 +63,7 @@ def outcome(config, share, **found):
         "failed": SimpleNamespace(seed=[]),
         "by_seed": SimpleNamespace(seed=list(range(config.seeds))),
         "untrained": UNSET,
+        "sequences_to_99": None,
         **dict.fromkeys(NOT_MEASURED, UNSET),
     }
     return SimpleNamespace(**fields | found)
@@ -86,6 +90,14 @@ def advised(config, share=0.5, curve=FALLS, **found):
     lines = advice.after_run(finished, command)
     words = [re.fullmatch(r"(.*[:?]) COMMAND", line)[1] for line in lines]
     return next(zip(words, runs, strict=True), (None, None))
+
+
+def is_like_advised(config):
+    """True for recurrent networks that can learn their echo from a zero state in usual steps."""
+    usual = config.training.learning_rate == 0.001 and config.task.framing == "classes"
+    fed = target_place(config) == "window" and knowable_share(config) == 1
+    from_zero = config.task.layout == "windows" and not config.network.stateful
+    return from_zero and fed and usual and config.network.hidden_size >= 50
 
 
 def test_every_configuration_gets_advice_that_differs_from_it_and_lets_more_be_learned():
@@ -141,6 +153,14 @@ OWN = {"csv": "my.csv", "lag": -1}
          {"failed": SimpleNamespace(seed=[1])}, {"learning_rate": 0.001}),
         ({"seeds": 2, "stateful": False},
          {"failed": SimpleNamespace(seed=[1])}, {"learning_rate": 0.0001}),
+        ({"lag": 4}, {}, {"stateful": False}),
+        ({"lag": 4, "sequences": 300}, {}, {"stateful": False, "sequences": 2000}),
+        ({"lag": 4, "sequences": 700}, {"sequences_to_99": 605}, {"stateful": False}),
+        ({"sequences": 700, "hidden_size": 20},
+         {"curve": FLAT, "sequences_to_99": 605}, {"stateful": False}),
+        ({"sequences": 700, "hidden_size": 20}, {"sequences_to_99": 605}, {"sequences": 2100}),
+        ({"sequences": 700, "learning_rate": 0.003},
+         {"curve": FLAT, "sequences_to_99_of_ceiling": 605}, {"learning_rate": 0.001}),
     ],
 )  # fmt: skip
 def test_advice_follows_what_this_run_has_shown(fields, found, changes):
@@ -162,6 +182,15 @@ def test_a_score_that_the_order_gives_or_chance_is_no_success():
         assert "does another seed" in advised(changed(RunConfig(), **fields), **found)[0]
     skipped = changed(RunConfig(), csv="my.csv", window=1)
     assert "instead of the order" in advised(skipped, **chance | {"accuracy": 0.5})[0]
+
+
+def test_published_runs_from_a_zero_state_learn_in_as_many_sequences_as_are_advised():
+    rows = study_folder.rows_of(study_folder.folder(), STUDIES)
+    runs = [row for some in rows.values() for row in some if is_like_advised(row.config)]
+    assert len(runs) > 50
+    for row in runs:
+        needed = [n or row.config.training.sequences for n in row.by_seed.sequences_to_99]
+        assert max(needed) <= advice.enough_sequences(row.config)
 
 
 def test_where_hardly_a_held_out_value_was_trained_on_nothing_is_advised():
