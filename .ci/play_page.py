@@ -128,9 +128,11 @@ def training() -> dict[str, Any]:
             "learned": explanation.LEARNED,
             "kept": explanation.KEPT,
             "in_part": explanation.IN_PART,
+            "little": explanation.LITTLE_LEARNED,
+            "little_share": explanation.LITTLE,
             "not_learned": explanation.NOT_LEARNED,
             "guesses": explanation.GUESSES,
-            "best": explanation.BEST,
+            "exceeds": explanation.EXCEEDS,
         },
     } | told()
 

@@ -23,6 +23,12 @@ MARGIN = 0.05
 ECHOES = 0.9
 """A learned echo follows at least this share of the changes of its target."""
 
+LITTLE = 0.1
+"""Less than this share of the way from a guess to the ceiling is little."""
+
+APART = 0.15
+"""Accuracies of early and late rows that are further apart than this are pointed out."""
+
 THERE = "The target, {value}, is in the window of {window}"
 NOWHERE = "{value} is neither in the window of {window} nor in the state"
 CHANCE = "{best} is the best possible: {why}. No amount of training helps; use {fix}.{also}"
@@ -59,9 +65,17 @@ WHY_CHANCE = {
 
 RIGHT = "{accuracy:.2%} of the answers are right"
 GUESSED = f"{RIGHT}; {{guessed}} reaches {{guess:.2%}}."
-LEARNED = f"The echo was learned: {RIGHT}; the expected ceiling is {{ceiling:.2%}}{{average}}."
+LEARNED = f"The echo was learned: {RIGHT}; the expected ceiling is {{ceiling:.2%}}."
 KEPT = " The state keeps the value, though no training rewards that: many cells lose it later."
 IN_PART = LEARNED.replace("learned", "learned in part")
+LITTLE_LEARNED = (
+    f"Little of the echo was learned: {RIGHT}. For comparison, {{guessed}} reaches {{guess:.2%}}, "
+    "and the expected ceiling is {ceiling:.2%}."
+)
+SEEMS_LEARNED = (
+    "The echo was learned only in part, although {accuracy:.2%} of the answers are right and the "
+    "expected ceiling is {ceiling:.2%}: guesses and the order of the values give right answers too."
+)
 NOT_LEARNED = f"The echo was not learned: {GUESSED}"
 UNTOLD = f"These {{count:,}} answers do not show whether any of the echo was learned: {GUESSED}"
 UNTRAINED = "No answer can be right: the network was trained on none of the values asked for."
@@ -72,14 +86,21 @@ ORDER_LEARNED = (
 )
 GUESSES = "a guess", "a guess from the values of the window without their order"
 """The guess that reaches the baseline, and the guess that reaches the order-blind baseline."""
-BEST = "", " on average"
-"""The words after the ceiling, and the words after a ceiling that the accuracy exceeds."""
+EXCEEDS = "The accuracy exceeds the ceiling only by chance, as the ceiling is an expected value."
+BY_ROW = (
+    " The accuracy by row shows why: {early:.1%} of the answers are right in {rows}, before which "
+    "the state is zero, but {late:.1%} in the later rows, which continue the state of an earlier "
+    "row. So the carried state does harm."
+)
 DRIFT = " If the numbers drift, the differences of consecutive numbers may be easier to learn."
 FOLLOWS = (
-    " Where the values come in random order, {follows:.1%} of the answers follow a change of "
-    "{value}: this share is the echo."
+    " Where values of the training part come in random order, {follows:.1%} of the answers follow "
+    "a change of {value}, so about this share of the answers is an echo."
 )
-ORDER = " The order of the file adds {order:.1f} points, and guesses add {lucky:.1f}."
+ORDER = (
+    " In the order of the file, lucky guesses at the other answers make {lucky:.1%} of all answers "
+    "right, and the order itself makes {order:.1%} right."
+)
 
 
 def explain(config: RunConfig, result: "Result | None" = None, spelling: Spelling = "flag") -> str:
@@ -102,14 +123,15 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
     """
     if result and is_predictable(config, result):
         return [predictability(config, result)]
+    exceeds = [EXCEEDS] if result and _exceeds_ceiling(result) else []
     words = _words(config)
     place = "delay line" if in_delay_line(config) else str(target_place(config))
     task = config.task
     if place in WHY_CHANCE:
-        return [CHANCE.format(why=WHY_CHANCE[place].format(**words), **words)]
+        return [CHANCE.format(why=WHY_CHANCE[place].format(**words), **words), *exceeds]
     if place == "future":
         own = " value" if config.data.file is not None else ""
-        return [SENTENCES[place + own].format(**words)]
+        return [SENTENCES[place + own].format(**words), *exceeds]
     if config.training.frozen:
         place = "frozen"
     elif place == "window" and task.in_streams and task.lag and task.window < task.length:
@@ -117,7 +139,13 @@ def sentences(config: RunConfig, result: "Result | None") -> list[str]:
     where = SENTENCES[place].format(**words)
     if result and learned(config, result):
         where = where.partition(" Use ")[0]  # which is not needed
-    return [where, outcome(config, result)] if result else [where]
+    return [where, outcome(config, result), *exceeds] if result else [where]
+
+
+def _exceeds_ceiling(result: "Result") -> bool:
+    """Return True if the accuracy is above a known ceiling by more than rounding."""
+    most = result.ceiling_accuracy
+    return most is not UNSET and result.accuracy > most + 5e-5
 
 
 def outcome(config: RunConfig, result: "Result") -> str:
@@ -135,7 +163,6 @@ def outcome(config: RunConfig, result: "Result") -> str:
         guess = result.baseline_accuracy
     words = _words(config) | {
         "accuracy": result.accuracy,
-        "average": BEST[result.accuracy > most + 5e-5],
         "ceiling": most,
         "count": answers(config, result),
         "follows": follows,
@@ -152,7 +179,46 @@ def outcome(config: RunConfig, result: "Result") -> str:
         trained = not (config.training.frozen or config.values_in_line)
         kept = KEPT if trained and target_place(config) == "state" else ""
         return LEARNED.format(**words) + kept
-    return IN_PART.format(**words) + also if above else NOT_LEARNED.format(**words)
+    if above:
+        said = _in_part(guess, config, result).format(**words) + also
+    else:
+        said = NOT_LEARNED.format(**words)
+    return said + _by_row(config, result)
+
+
+def _in_part(guess: float, config: RunConfig, result: "Result") -> str:
+    """Return the sentence, to be filled in, on a network that learned some of the echo.
+
+    An echo is little if less than the share LITTLE of the answers echoes (`follows`). If that was
+    not measured, the accuracy must have come this share of the way from `guess` to the ceiling.
+    """
+    if made_it(config, result):
+        return SEEMS_LEARNED
+    share = result.follows
+    if share is UNSET:
+        share = (result.accuracy - guess) / (ceiling(config, result) - guess)
+    return LITTLE_LEARNED if share < LITTLE else IN_PART
+
+
+def _by_row(config: RunConfig, result: "Result") -> str:
+    """Return sentences if the first batch is answered far better than later ones, or "".
+
+    Only windows are compared that have their target in view, so that the rows of a sequence differ
+    in the state alone. The difference must exceed APART and five standard errors.
+    """
+    task = config.task
+    by_row = [share for share in result.accuracy_by_position if share is not None]
+    batch = task.batch_size
+    alike = task.layout == "windows" and target_place(config) == "window"
+    if not (alike and config.carries_state and len(by_row) > batch):
+        return ""
+    early = sum(by_row[:batch]) / batch
+    late = sum(by_row[batch:]) / (len(by_row) - batch)
+    error = standard_error(0.5, max(answers(config, result) * batch // len(by_row), 1))
+    if early - late <= max(APART, 5 * error):
+        return ""
+    rows = "row 0" if batch == 1 else f"rows 0 to {batch - 1}"
+    return BY_ROW.format(early=early, late=late, rows=rows)
 
 
 def _shares(follows: float, config: RunConfig, result: "Result", words: dict[str, object]) -> str:
@@ -167,7 +233,7 @@ def _shares(follows: float, config: RunConfig, result: "Result", words: dict[str
     order = result.accuracy - follows - lucky
     if order <= noise(follows + lucky, config, result):
         return echo
-    return echo + ORDER.format(order=100 * order, lucky=100 * lucky)
+    return echo + ORDER.format(order=order, lucky=lucky)
 
 
 def is_above(share: float, config: RunConfig, result: "Result") -> bool:
@@ -237,11 +303,13 @@ def predictability(config: RunConfig, result: "Result") -> str:
     best = max(shares.values())
     error = standard_error((count * best + 1) / (count + 2), count)  # of 100% it is not 0
     named = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+    seeds = " The interval over seeds leaves this uncertainty out." if config.seeds > 1 else ""
     return (
-        f"The values are predictable. These shares of the held-out part are right: {named}. The "
-        f"ceiling for independent values is {independent_ceiling(config, result):.2%}. The best "
-        f"share has a standard error of at least {100 * error:.1f} points, as it counts {count:,} "
-        "answers; an interval over seeds does not include this error."
+        f"The values are predictable. These shares of the held-out answers are right: {named}. If "
+        "the values did not depend on each other, no predictor could expect more than "
+        f"{independent_ceiling(config, result):.2%}. The held-out part gives only {count:,} "
+        f"answers, so the best share is uncertain by about {200 * error:.1f} points, which are two "
+        f"standard errors.{seeds}"
     )
 
 
@@ -263,10 +331,12 @@ def untrained(result: "Result") -> str:
         return ""
     examples = ", ".join(map(shown, found.examples))
     more = " and others" if found.values > len(found.examples) else ""
+    values = "1 value" if found.values == 1 else f"{found.values} values"
+    share = f"{found.share:.2%} of the held-out targets"
     return (
-        f"Only the held-out part has {found.values} of the different values ({examples}{more}), "
-        f"which make up {found.share:.2%} of its targets. No network was trained on them, and the "
-        f"ceiling leaves them out.{DRIFT if _are_numbers(found.examples) else ''}"
+        f"The training part lacks {values} of the held-out part ({examples}{more}), to which "
+        f"{share} belong. No network was trained on such targets, and the ceiling leaves them out."
+        f"{DRIFT if _are_numbers(found.examples) else ''}"
     )
 
 

@@ -123,7 +123,7 @@ def scores(config: RunConfig, result: "Result") -> str:
     rows = [["", *headings, *(heading for heading, _ in beside.values())]]
     measures = [
         ("accuracy", "accuracy", "{:.2%}"),
-        ("loss", "loss (squared)" if of_values else "loss (nats)", "{:.4f}"),
+        ("loss", "loss (squared)" if of_values else "loss (nats)", "{:z.4f}"),
     ]
     note = ""
     if of_values:

@@ -34,7 +34,7 @@ def test_of_predictable_values_all_shares_stand_side_by_side():
     )  # fmt: skip
     explained = explain(AHEAD, result)
     assert "network 40.00%, persistence 10.00%, a 2-gram 30.00%." in explained
-    assert "at least 2.8 points, as it counts 300 answers" in explained
+    assert "300 answers, so the best share is uncertain by about 5.7 points" in explained
 
 
 def test_a_gap_that_values_never_trained_on_do_not_explain_is_told():
@@ -42,7 +42,7 @@ def test_a_gap_that_values_never_trained_on_do_not_explain_is_told():
     assert findings(AHEAD, of(accuracy=0.7, training_accuracy=0.74)) == []
     assert "80.00% against 70.00%" in findings(AHEAD, of(accuracy=0.7, training_accuracy=0.8))[0]
     (only,) = findings(AHEAD, of(accuracy=0.7, training_accuracy=0.94, **late))
-    assert "('a', 'b', 'c' and others), which make up 20.00%" in only
+    assert "9 values of the held-out part ('a', 'b', 'c' and others), to which 20.00%" in only
     assert len(findings(AHEAD, of(accuracy=0.7, training_accuracy=0.96, **late))) == 2
     assert findings(AHEAD, of(accuracy=0.7, training_accuracy=0.8, held_out_targets=40)) == []
     assert "differences" not in only
@@ -59,16 +59,17 @@ def test_an_echo_is_learned_as_far_as_answers_follow_a_change_of_their_target():
 
     assert "The order of the values was learned, not the echo" in said(0.24)
     assert "The echo was learned: 100.00%" in said(0.9)
-    assert "in part" in said(0.481, accuracy=0.29)
+    assert "in part: 29.00%" in said(0.481, accuracy=0.29)
+    assert "in part, although 100.00% of the answers are right" in said(0.481)
     assert "not learned" in said(0.37, accuracy=0.29)  # 28% + 3 errors, without an order
     assert "No answer can be right" in said(0.0, accuracy=0.0, most=0.0)
     assert "The order" not in said(0.89, accuracy=0.93)  # 3 points may be chance
     for follows in (0.26, 0.293, 0.69, 0.89):
-        _, _, shares = said(follows).partition("learned in part")
         told = re.search(
-            r"([\d.]+)% of the answers follow .* adds ([\d.]+) points.* add ([\d.]+)\.", shares
+            r"([\d.]+)% of the answers follow .* guesses .* ([\d.]+)% .* order .* ([\d.]+)% ",
+            said(follows),
         )
-        right = 100 * follows, 87.5 * (1 - follows), 12.5 * (1 - follows)
+        right = 100 * follows, 12.5 * (1 - follows), 87.5 * (1 - follows)
         assert [*map(float, told.groups())] == pytest.approx(right, abs=0.06)
 
 

@@ -133,7 +133,9 @@ def test_what_the_page_says_of_every_setting_is_what_the_package_says(tab):
         config = config_of(setting)
         chance = chance_baseline(config.task)
         ceiling = accuracy_ceiling(config, chance.accuracy)
+        guess = max(chance.accuracy, order_blind_baseline(config).accuracy)
         shares = [ceiling + 1e-3, ceiling - 1e-3, 0.97 * ceiling, chance.accuracy]
+        shares += [guess + part * (ceiling - guess) for part in (0.09, 0.11)]
         asked.append([setting, shares])
         words = command_line.training(config, {}).split()
         results = [None, *(scored(config, share) for share in shares)]

@@ -30,7 +30,7 @@ LAYOUTS = {
 SCORES = SimpleNamespace(
     accuracy=0.5, baseline_accuracy=0.2, order_blind_accuracy=0.2, follows=UNSET,
     by_seed=SimpleNamespace(seed=[0]), ceiling_accuracy=1.0, training_accuracy=UNSET,
-    untrained=None, held_out_targets=UNSET,
+    untrained=None, held_out_targets=UNSET, accuracy_by_position=[],
 )  # fmt: skip
 SIZES = {"length": 12, "vocab_size": 7, "window": 3, "lag": 2, "batch_size": 2, "hidden_size": 5}
 

@@ -38,3 +38,9 @@ def test_the_report_of_a_run_and_its_variants():
     }
     text = "\n\n".join(f"-- {name} --\n{part}" for name, part in parts.items())
     assert_golden(f"{text}\n", Path(__file__).parent / "golden" / "reports.txt")
+
+
+def test_a_loss_of_zero_has_no_sign():
+    result = fabricated_result()
+    result.baseline_loss = -0.0  # the entropy of a held-out part with one value
+    assert " -0" not in result_report.scores(CONFIG, result)

@@ -29,18 +29,21 @@ const rightOf = (guess, accuracy, setting) => isAbove(guess, accuracy, setting)
 function explain(setting, accuracy = null) {
   const { place, known, numbers } = toldOf(setting), { sentences, outcomes } = data.training;
   const where = numbers.map((number) => sentences[number]).join(" ");
-  if (accuracy === null || known === 0) return where;
+  if (accuracy === null) return where;
   const { chance, blind, ceiling } = baselines(setting);
+  const exceeds = accuracy > ceiling + 5e-5 ? ` ${outcomes.exceeds}` : "";
+  if (known === 0) return where + exceeds;
   const guess = blind[0] < ceiling - 1e-9 ? Math.max(chance[0], blind[0]) : chance[0];
   const isLearned = accuracy >= 0.99 * ceiling, isPart = isAbove(guess, accuracy, setting);
-  const outcome = outcomes[isLearned ? "learned" : isPart ? "in_part" : "not_learned"];
+  const isLittle = accuracy - guess < outcomes.little_share * (ceiling - guess);
+  const part = isLittle ? "little" : "in_part";
+  const outcome = outcomes[isLearned ? "learned" : isPart ? part : "not_learned"];
   const shares = { accuracy, ceiling, guess };
-  const best = outcomes.best[accuracy > ceiling + 5e-5 ? 1 : 0];
   const guessed = outcomes.guesses[guess > chance[0] + 1e-9 ? 1 : 0];
-  const filled = outcome.replace("{guessed}", guessed).replace("{average}", best).replace(/\{(\w+):\.2%\}/g,
+  const filled = outcome.replace("{guessed}", guessed).replace(/\{(\w+):\.2%\}/g,
     (_, name) => `${(100 * shares[name]).toFixed(2)}%`);
-  if (!isLearned || place !== "state") return `${where} ${filled}`;
-  return `${where.replace(/ Use .*/, "")} ${filled}${outcomes.kept}`; // the fix is not needed
+  if (!isLearned || place !== "state") return `${where} ${filled}${exceeds}`;
+  return `${where.replace(/ Use .*/, "")} ${filled}${outcomes.kept}${exceeds}`; // the fix is not needed
 }
 
 // The command line that trains a setting: what differs from part 4.
