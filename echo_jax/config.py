@@ -304,7 +304,7 @@ class DataConfig:
         """Raise ConfigError unless the values are valid together.
 
         At most one file is named, a column needs a CSV file, and the share that is kept for
-        evaluation is above 0 and below 1.
+        evaluation is above 0 and below 1. Only values of a file can be kept.
         """
         check_values(self)
         if self.csv is not None and self.text is not None:
@@ -314,6 +314,9 @@ class DataConfig:
         if not 0 < self.held_out < 1:
             rule = "is not a share between 0 and 1"
             raise ConfigError("held_out", self.held_out, rule, "use a share such as 0.2")
+        if self.file is None and self.held_out != DataConfig.held_out:
+            fix = "name it with {csv=FILE} or {text=FILE}, or leave {held_out} out"
+            raise ConfigError("held_out", self.held_out, "needs a file", fix)
 
 
 class DynamicParams(NamedTuple):

@@ -45,6 +45,7 @@ REFUSED = [
     (DataConfig, "csv", 3),
     (DataConfig, "csv", "a\nb"),
     (DataConfig, "column", "n"),
+    (DataConfig, "held_out", 0.3),
     (RunConfig, "seed", -1),
 ]
 
