@@ -52,9 +52,10 @@ hypothesis.settings.load_profile("echo_jax")
 
 
 def pytest_collection_finish():
-    """What the tests import stays, so that nothing looks there for garbage again and again."""
+    """Look for garbage rarely: what the tests import stays, and jax makes much that it keeps."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(500_000)  # by default a sixth of the time of the tests goes there
 
 
 @pytest.fixture(scope="session")
