@@ -27,9 +27,9 @@ from outcomes import OUTCOMES, text
 
 import echo_jax
 from echo_jax.cells.block import trained_numbers
-from echo_jax.echo.data import Purpose, purpose_key
-from echo_jax.echo.programs import train_chunks
 from echo_jax.engine import grid
+from echo_jax.learner.chunk_loop import train_chunks
+from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.card.train_and_score import CardRun, InJax, NamedCell, named_cell
 from echo_jax.memory.card_contents import CARD_FILE, Card, bits_of

@@ -3,7 +3,7 @@
     echo      the tutorial: data, network, training, evaluation
               echo.run, one run; echo.studies, its questions answered by grids of runs
     memory    the measure: how many bits a state holds
-              memory.card measures a cell; memory.probe, a network that is already trained
+              memory.card measures a cell; probing, a network that is already trained
     cells     recurrent cells
     engine    grids of tasks here and on clusters, the process, progress
     storage   files that are written whole: arrays, rows, the user's values
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from echo_jax.exceptions import TasksFailedError as TasksFailedError
     from echo_jax.memory.card.card_call import card as card
     from echo_jax.memory.card.card_call import cards as cards
-    from echo_jax.memory.probe.probe_call import probe as probe
     from echo_jax.memory.protocol import Protocol as Protocol
+    from echo_jax.probing.probe_call import probe as probe
 
 _ERRORS = "EchoError ConfigError StorageError DivergedError TasksFailedError SchedulerLostError"
 _HOMES = {
@@ -50,7 +50,7 @@ _HOMES = {
     "card": "memory.card.card_call",
     "cards": "memory.card.card_call",
     "load": "echo.run.predictor",
-    "probe": "memory.probe.probe_call",
+    "probe": "probing.probe_call",
     "study": "echo.studies.study_call",
     "sweep": "echo.studies.sweep_call",
     "train": "echo.run.train_call",

@@ -273,24 +273,3 @@ def false_discovery(p_values: Sequence[float]) -> list[float]:
     from scipy.stats import false_discovery_control
 
     return false_discovery_control(p_values).tolist() if len(p_values) else []
-
-
-LEAST_SCORED = 6
-"""The least number of streams in each of the two parts of a probe's streams that are not fitted."""
-
-FITTED = 0.7
-"""The share of a probe's streams to which heads are fitted, if the probe is not given `scored`."""
-
-LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
-
-PER_TOKEN = 50
-"""The least number of examples per different token that the heads of a probe need, even if the
-heads have few weights."""
-
-
-def least_examples(numbers: int, classes: int) -> int:
-    """Return how many examples the heads of a probe need.
-
-    The heads read `numbers` numbers of a state, and tell `classes` tokens apart.
-    """
-    return max(numbers, PER_TOKEN) * classes

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from echo_jax.config import RunConfig, TaskConfig
+from echo_jax.learner.n_grams import frequencies, interpolated
 
 EXACT_STEPS = 32
 """The most values fed for which the order-blind accuracy is exact; with more it is simulated."""
@@ -195,29 +196,6 @@ def k_gram_baseline(
     means = np.average(scores, axis=0, weights=asked_times(len(held_out), task)[1])
     best = int(means[:, 1].argmin())
     return best + 1, Baseline(*means[best].tolist())
-
-
-def frequencies(tokens: np.ndarray, classes: int) -> np.ndarray:
-    """Return the share of each of V = `classes` tokens in `tokens`, float `[V]`.
-
-    The count of each token is raised by 1, so that no share is 0.
-    """
-    return (np.bincount(tokens.ravel(), minlength=classes) + 1.0) / (tokens.size + classes)
-
-
-def interpolated(counts: np.ndarray, shorter: np.ndarray) -> np.ndarray:
-    """Return the shares p_n of targets after a context of n values, `[..., V]`.
-
-        p_n(v) = (c_n(v) + d_n p_{n-1}(v)) / (c_n + d_n)
-
-    `counts`, `[..., V]`, has c_n(v), the number of targets v after the context; c_n is the number
-    of all targets after it, and d_n is the number of different targets. `shorter` has the shares
-    p_{n-1} after a context that is one value shorter. If the context never occurred, the result
-    equals `shorter`. The formula is that of Witten and Bell (1991).
-    """
-    different = np.maximum(np.count_nonzero(counts, axis=-1, keepdims=True), 1)
-    whole = counts.sum(axis=-1, keepdims=True) + different
-    return (counts + different * shorter) / whole
 
 
 def _targets_and_counts(training: np.ndarray, held_out: np.ndarray, task: TaskConfig) -> Any:

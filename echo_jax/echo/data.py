@@ -13,7 +13,6 @@ dropped:
               9  3  5  =>  3        row 3: from row 1
 """
 
-import enum
 from typing import NamedTuple
 
 import chex
@@ -22,16 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.config import TaskConfig
-from echo_jax.jax_settings import GENERATOR
-
-
-class Purpose(enum.IntEnum):
-    """A purpose of random numbers; one seed gives independent numbers for each purpose."""
-
-    # Folded into keys: another number here gives every seed other random numbers.
-    WEIGHTS = 0
-    DATA = 1
-    EVALUATION = 2
+from echo_jax.learner.random_tokens import Purpose, purpose_key, uniform_tokens
 
 
 class Rows(NamedTuple):
@@ -85,21 +75,6 @@ class Corpus(NamedTuple):
         starts = len(unknown) - task.length + 1
         offsets = [time - task.lag for time in task.scored_times]
         return float(np.mean([unknown[offset : offset + starts].mean() for offset in offsets]))
-
-
-def purpose_key(seed: chex.Numeric, purpose: Purpose) -> chex.PRNGKey:
-    """Return the random key of `seed` for `purpose`; keys of different purposes are independent."""
-    return jax.random.fold_in(jax.random.key(seed, impl=GENERATOR), purpose)
-
-
-def uniform_tokens(key: chex.PRNGKey, shape: tuple[int, ...], vocab_size: int) -> chex.Array:
-    """Return integers drawn uniformly from 0 .. V-1 with `key`, int32 of `shape`.
-
-    V is `vocab_size`. Each integer is a remainder of 32 random bits, so no value is more likely
-    than another by more than a share of V / 2^32. `jax.random.randint` draws twice as many bits to
-    avoid this bias, and takes half a second longer to compile.
-    """
-    return (jax.random.bits(key, shape) % vocab_size).astype(jnp.int32)
 
 
 def draw_sequences(

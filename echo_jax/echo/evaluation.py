@@ -8,9 +8,11 @@ import jax.numpy as jnp
 
 from echo_jax.cells.interface import Carry
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.echo.data import Batch, Corpus, Purpose, draw_sequences, in_order, sequence_batches
-from echo_jax.echo.loss import token_loss
-from echo_jax.echo.network import Network, Params, feed, start, target_logits
+from echo_jax.echo.data import Batch, Corpus, draw_sequences, in_order, sequence_batches
+from echo_jax.echo.training import feed, start, target_logits
+from echo_jax.learner.loss import token_loss
+from echo_jax.learner.network import Network, Params
+from echo_jax.learner.random_tokens import Purpose
 
 SEQUENCES_AT_ONCE = 100
 """The most sequences evaluated side by side. This bounds memory, and changes only last bits."""

@@ -25,9 +25,10 @@ import jax.numpy as jnp
 from echo_jax.cells.block import flat_state
 from echo_jax.cells.interface import Carry, hold
 from echo_jax.config import LARGEST, RunConfig
-from echo_jax.echo.data import Rows, rows_where, uniform_tokens
-from echo_jax.echo.network import Network, Params, read_out
-from echo_jax.echo.network import feed as feed_rows
+from echo_jax.echo.data import Rows, rows_where
+from echo_jax.echo.training import feed as feed_rows
+from echo_jax.learner.network import Network, Params, read_out
+from echo_jax.learner.random_tokens import uniform_tokens
 
 PIECE = 4096
 """The most tokens in a piece if B is not larger; starting such a piece costs almost nothing."""

@@ -2,12 +2,18 @@
 
 run_chunk       draws the sequences of a chunk and scans `train_sequence` over them
 train_sequence  scans `train_batch` over the batches of a sequence, the carry from batch to batch
-train_batch     one update on a truncated-BPTT batch
-update          loss -> gradient -> one step of the optimizer
+train_batch     one update on a truncated-BPTT batch: `feed`, loss, gradient, one step of Adam
+
+`start` gives the carry of the cell before the first batch, and `feed` runs one batch. Between
+batches, the carry is handed on or reset to the initial state, usually zero. With batches of B = 2
+the rows of a sequence continue each other like this:
+
+    batch 0    rows 0 1
+                    | |
+    batch 1    rows 2 3      row 2 continues row 0, not row 1
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import chex
@@ -15,26 +21,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import linen as nn
 
 from echo_jax.cells.interface import Carry, Cell
 from echo_jax.config import DynamicParams, RunConfig
-from echo_jax.echo.data import Batch, Corpus, Purpose, draw_sequences, purpose_key, sequence_batches
-from echo_jax.echo.loss import correct, mean_where, token_loss
-from echo_jax.echo.network import (
-    Compute,
-    Network,
-    Params,
-    build_network,
-    carried,
-    feed,
-    init_params,
-    start,
-    target_logits,
-)
+from echo_jax.echo.data import Batch, Corpus, Rows, draw_sequences, sequence_batches
 from echo_jax.exceptions import ConfigError
-
-# Those of Keras; the epsilon of optax is 1e-8 by default.
-ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
+from echo_jax.learner.loss import correct, mean_where, token_loss
+from echo_jax.learner.network import GLOROT, Compute, Network, Params, init_params, read_out, unroll
+from echo_jax.learner.random_tokens import Purpose, purpose_key
+from echo_jax.learner.update import ADAM, TrainState, fused_adam, update
 
 
 class Optimizer(NamedTuple):
@@ -54,19 +50,6 @@ class Learner(NamedTuple):
 
     network: Network
     optimizer: Optimizer
-
-
-class TrainState(NamedTuple):
-    """Everything that training carries from update to update.
-
-    step       int32, updates made so far
-    params     the network's parameters
-    opt_state  the state of the optimizer: for Adam, its moments
-    """
-
-    step: chex.Array
-    params: Params
-    opt_state: optax.OptState
 
 
 class Metrics(NamedTuple):
@@ -95,6 +78,17 @@ class BPTTBatch(NamedTuple):
     batch: Batch
 
 
+class Fed(NamedTuple):
+    """The start and the outputs of a network on one batch of B rows.
+
+    before   the carry that each row started from, `[B, ...]`
+    outputs  float32 `[W, B, features]`, of the cell after each step
+    """
+
+    before: Carry
+    outputs: chex.Array
+
+
 def build_learner(
     config: RunConfig,
     cell: Cell,
@@ -107,6 +101,51 @@ def build_learner(
     `compute` chooses the form of computation, literal or fast.
     """
     return Learner(build_network(config, cell, compute), build_optimizer(config, compute, given))
+
+
+def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> Network:
+    """Return the network of `config` around `cell`, which `cells.cell_object.cell_of` builds.
+
+    `compute` chooses the form of computation, literal or fast.
+    """
+    task = config.task
+    options = config.network
+    outputs = 1 if task.framing == "values" else task.vocab_size
+    return Network(
+        cell,
+        nn.Dense(options.embedding_dim if options.tied else outputs, kernel_init=GLOROT),
+        config.input_size,
+        task.input_tokens,
+        classes=task.vocab_size,
+        encoding=options.encoding,
+        tied=options.tied,
+        framing=task.framing,
+        compute=compute,
+    )
+
+
+def build_optimizer(
+    config: RunConfig,
+    compute: Compute = "fast",
+    given: optax.GradientTransformation | None = None,
+) -> Optimizer:
+    """Return the transformation `given` to a call, or otherwise the Adam that `config` names.
+
+    In the form `compute` literal, Adam is that of optax, except for keras-adam. In the form fast,
+    it is `fused_adam`. Raises ConfigError if `config` names a transformation of optax, but none is
+    given.
+    """
+    if given:
+        return Optimizer(given, has_rate=True)
+    name = config.training.optimizer
+    if config.training.of_optax:
+        rule = "is an object of an earlier call, which a configuration does not contain"
+        raise ConfigError("optimizer", name, rule, "pass the object again as {optimizer}")
+    keras_epsilon = name == "keras-adam"
+    if compute == "literal" and not keras_epsilon:
+        # The epsilon of Keras has no form in optax, so keras-adam is fused in both computations.
+        return Optimizer(optax.scale_by_adam(**ADAM))
+    return Optimizer(fused_adam(keras_epsilon))
 
 
 def init(learner: Learner, dynamic: DynamicParams) -> TrainState:
@@ -236,22 +275,45 @@ def train_batch(
     return state, next_carry, Metrics(loss, accuracy)
 
 
-def update(
-    loss_fn: Callable[[Params], tuple[chex.Array, Any]],
-    rule: optax.GradientTransformation,
-    learning_rate: chex.Numeric,
-    state: TrainState,
-) -> tuple[TrainState, chex.Array, Any]:
-    """Make one optimizer step: p <- p - learning_rate * direction, for the parameters p.
+def start(config: RunConfig, network: Network, params: Params) -> Carry:
+    """Return the carry of `network` before a sequence, for the B rows of a batch of `config`."""
+    return network.initial_state(params, config.task.batch_size)
 
-    `loss_fn` maps parameters to the loss and a further output. The `rule` turns the gradient into
-    a direction. The learning rate is not part of the rule, so that the rate can be traced. Returns
-    the new state, the loss before the step, and the further output of `loss_fn`.
+
+def feed(
+    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, rows: Rows
+) -> tuple[Carry, Fed]:
+    """Feed the next batch, `rows`, to `network`; return the next carry and the `Fed` of the batch.
+
+    `carry` is the carry that the batch before left. In a `stateful` network (the Keras rule), row b
+    continues row b of the batch before. So with batch size B, row r of a sequence continues row
+    r - B, *not* row r - 1. In other networks every batch starts from the cell's initial state,
+    which is usually zero.
     """
-    (loss, also), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    direction, opt_state = rule.update(gradient, state.opt_state, state.params)
-    params = jax.tree.map(lambda p, d: p - learning_rate * d, state.params, direction)
-    return TrainState(state.step + 1, params, opt_state), loss, also
+    before = carried(network, stateful, params, carry, len(rows.inputs))
+    after, outputs = unroll(network, params, before, *rows)
+    return after, Fed(before, outputs)
+
+
+def carried(
+    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch_size: int
+) -> Carry:
+    """Return `carry` if `stateful`, and otherwise the initial carry for `batch_size` rows."""
+    zero = network.initial_state(params, batch_size)
+    # `stateful` may be traced: one program serves stateful and stateless runs.
+    return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)
+
+
+def target_logits(
+    network: Network, params: Params, outputs: chex.Array, targets: chex.Array
+) -> chex.Array:
+    """Return the logits `[B, T, V]` for `targets` `[B, T]`, from the last T of `outputs`.
+
+    The `outputs` of the cell are `[W, B, features]`.
+    """
+    chex.assert_rank([outputs, targets], [3, 2])
+    read = outputs[-targets.shape[-1] :]
+    return jnp.swapaxes(read_out(network, params, read), 0, 1)
 
 
 def with_earlier(config: RunConfig, batches: Batch) -> BPTTBatch:
@@ -292,66 +354,3 @@ def run_earlier(
 
     last, all_after = jax.lax.scan(step, carry, (batch.earlier, batch.exists))
     return last, jax.tree.map(lambda x: x[0], all_after)
-
-
-def build_optimizer(
-    config: RunConfig,
-    compute: Compute = "fast",
-    given: optax.GradientTransformation | None = None,
-) -> Optimizer:
-    """Return the transformation `given` to a call, or otherwise the Adam that `config` names.
-
-    In the form `compute` literal, Adam is that of optax, except for keras-adam. In the form fast,
-    it is `fused_adam`. Raises ConfigError if `config` names a transformation of optax, but none is
-    given.
-    """
-    if given:
-        return Optimizer(given, has_rate=True)
-    name = config.training.optimizer
-    if config.training.of_optax:
-        rule = "is an object of an earlier call, which a configuration does not contain"
-        raise ConfigError("optimizer", name, rule, "pass the object again as {optimizer}")
-    keras_epsilon = name == "keras-adam"
-    if compute == "literal" and not keras_epsilon:
-        # The epsilon of Keras has no form in optax, so keras-adam is fused in both computations.
-        return Optimizer(optax.scale_by_adam(**ADAM))
-    return Optimizer(fused_adam(keras_epsilon))
-
-
-def clipped_adam(largest_norm: float) -> optax.GradientTransformation:
-    """Return `fused_adam`; a gradient with a global norm above `largest_norm` is scaled to it."""
-    return optax.chain(optax.clip_by_global_norm(largest_norm), fused_adam())
-
-
-def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
-    """Return Adam (Kingma & Ba 2015) with one root and one division per weight.
-
-        m = b1 m + (1 - b1) g      v = b2 v + (1 - b2) g^2      s = sqrt(1 - b2^t)
-        direction = s / (1 - b1^t) * m / (sqrt(v) + e)
-
-    g is the gradient of a weight at update t = 1, 2, ..., and m and v are its moments, at first 0.
-    b1, b2 and eps are in `ADAM`. With e = eps s this equals algorithm 1 of the paper and
-    `optax.scale_by_adam`, whose bias corrections cost two more divisions per weight: 6% of an
-    update of part 4. With `keras_epsilon`, e = eps, as Keras adds epsilon before it corrects v.
-    """
-    b1 = ADAM["b1"]
-    b2 = ADAM["b2"]
-    eps = ADAM["eps"]
-
-    def direction_of(
-        grads: Params, state: optax.ScaleByAdamState, params: Params | None = None
-    ) -> tuple[Params, optax.ScaleByAdamState]:
-        """Return Adam's direction for the gradients `grads`, and the next moments."""
-        del params
-        count = state.count + 1
-        step = count.astype(jnp.result_type(float))
-        s = jnp.sqrt(1 - b2**step)
-        # sqrt(v / s^2) + eps = (sqrt(v) + eps s) / s, so s can leave the root.
-        e = eps if keras_epsilon else eps * s
-        rate = s / (1 - b1**step)
-        mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, grads)
-        nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.nu, grads)
-        direction = jax.tree.map(lambda m, v: rate * m / (jnp.sqrt(v) + e), mu, nu)
-        return direction, optax.ScaleByAdamState(count, mu, nu)
-
-    return optax.GradientTransformation(optax.scale_by_adam().init, direction_of)

@@ -14,20 +14,20 @@ import numpy as np
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import state_bytes
-from echo_jax.echo.data import Purpose, purpose_key
-from echo_jax.echo.loss import correct
-from echo_jax.echo.network import Params
 from echo_jax.jax_settings import GENERATOR
+from echo_jax.learner.loss import correct
+from echo_jax.learner.network import Params
+from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.memory.bits import accuracy_bits
 from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_KEY
 from echo_jax.memory.reading import PAIRS, STREAMS, SYMBOLS, VALUES
-from echo_jax.memory.recalibration import crossing
 from echo_jax.memory.rows import KeyRow, with_known
 from echo_jax.memory.task_measurement import ReadoutMeasurement
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
+from echo_jax.probing.recalibration import crossing
 
 ASSOCIATED = 3
 """The number that `associated` folds into the key of its data; `set_keys` folds in 0 to 2."""

@@ -18,10 +18,10 @@ from flax import linen as nn
 from echo_jax.cells.block import flat_state
 from echo_jax.cells.interface import Carry, Cell
 from echo_jax.cells.state_size import first_state
-from echo_jax.echo import network
-from echo_jax.echo.data import uniform_tokens
-from echo_jax.echo.loss import correct, cross_entropy
-from echo_jax.echo.network import Params
+from echo_jax.learner import network
+from echo_jax.learner.loss import correct, cross_entropy
+from echo_jax.learner.network import Params
+from echo_jax.learner.random_tokens import uniform_tokens
 from echo_jax.memory.bits import lag_bits
 from echo_jax.memory.learning import (
     AnswersAtOnce,
@@ -35,8 +35,8 @@ from echo_jax.memory.learning import (
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_LAG
 from echo_jax.memory.reading import fixed_streams
-from echo_jax.memory.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 from echo_jax.memory.rows import LagRow, with_known
+from echo_jax.probing.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 
 
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:

@@ -20,14 +20,15 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.stages import Lowered
 
 from echo_jax.cells.block import own_state
 from echo_jax.cells.interface import Carry
 from echo_jax.cells.user_cell_check import Candidate, check_program
-from echo_jax.echo.data import Purpose, purpose_key
-from echo_jax.echo.network import Network, Params
-from echo_jax.echo.training import TrainState, clipped_adam, update
+from echo_jax.learner.network import Network, Params
+from echo_jax.learner.random_tokens import Purpose, purpose_key
+from echo_jax.learner.update import TrainState, fused_adam, update
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import Question
 from echo_jax.memory.rows import Row
@@ -317,3 +318,8 @@ def train_updates(
 
     state, losses = jax.lax.scan(step, state, length=measurement.protocol.updates_at_once)
     return state, Losses(losses, measurement.associated(state.params, run.seed))
+
+
+def clipped_adam(largest_norm: float) -> optax.GradientTransformation:
+    """Return `fused_adam`; a gradient with a global norm above `largest_norm` is scaled to it."""
+    return optax.chain(optax.clip_by_global_norm(largest_norm), fused_adam())

@@ -1,6 +1,6 @@
 """Define the numbers of the measure, which are equal for all cells, so that only the cell differs.
 
-docs/protocol.md explains the numbers. The numbers of Adam are in `echo.training.ADAM`. This module
+docs/protocol.md explains the numbers. The numbers of Adam are in `learner.update.ADAM`. This module
 does not import jax, so cards can be read where jax is missing.
 """
 

@@ -40,19 +40,19 @@ from scipy.special import entr
 
 from echo_jax.cells import user_cell
 from echo_jax.cells.interface import Cell
-from echo_jax.echo import network
-from echo_jax.echo.data import Purpose, purpose_key
-from echo_jax.echo.loss import correct, cross_entropy, mean_where
-from echo_jax.echo.network import Network, Params
 from echo_jax.exceptions import ConfigError, EchoError, reason
+from echo_jax.learner import network
+from echo_jax.learner.loss import correct, cross_entropy, mean_where
+from echo_jax.learner.network import Network, Params
+from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.memory import learning, tasks
 from echo_jax.memory.learning import Measurement, Scores, Sets, set_keys
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.questions import BY_TASK
-from echo_jax.memory.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore, with_known
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
+from echo_jax.probing.recalibration import fitted_factors, recalibrated_nats
 
 PARTS = ("training", "validation", "final")
 

@@ -31,11 +31,11 @@ from echo_jax.cells.adapters.torch_adapter import (
 from echo_jax.cells.adapters.torch_check import check_layer
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.user_cell_check import Candidate
-from echo_jax.echo.data import Purpose, purpose_key
-from echo_jax.echo.loss import correct
-from echo_jax.echo.network import Params
-from echo_jax.echo.training import ADAM, TrainState
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner.loss import correct
+from echo_jax.learner.network import Params
+from echo_jax.learner.random_tokens import Purpose, purpose_key
+from echo_jax.learner.update import ADAM, TrainState
 from echo_jax.memory.key_measurement import KeyMeasurement
 from echo_jax.memory.lag_measurement import LagMeasurement, earlier_tokens
 from echo_jax.memory.learning import Losses, Measurement, MeasurementPrograms, RunInputs, Sets

@@ -18,8 +18,8 @@ import echo_jax
 from echo_jax.cells import registry, user_cell_check
 from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct, size_of
 from echo_jax.config import NetworkConfig, RunConfig
-from echo_jax.echo import network
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner import network
 
 F, H = 5, 4
 

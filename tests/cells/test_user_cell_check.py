@@ -18,8 +18,8 @@ from jax.experimental.buffer_callback import buffer_callback
 from echo_jax.cell_names import CELLS
 from echo_jax.cells import registry, user_cell_check
 from echo_jax.cells.adapters.adapt import adapt
-from echo_jax.echo.network import Network
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner.network import Network
 from echo_jax.memory import learning
 
 SIZE, STREAMS, STEPS = 4, 3, 6

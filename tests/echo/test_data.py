@@ -10,8 +10,8 @@ from drawn import network_of
 
 from echo_jax.config import RunConfig, TaskConfig
 from echo_jax.echo import data as t
-from echo_jax.echo import network
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner import network, random_tokens
 
 jitted_batches = jax.jit(t.sequence_batches, static_argnums=1)
 draw_sequences = jax.jit(t.draw_sequences, static_argnums=(1, 3))
@@ -99,7 +99,9 @@ def test_streams_have_a_target_at_every_step_that_has_one(window, lag):
 
 
 def test_sequences_are_uniform_and_independent_of_each_other():
-    tokens = draw_sequences(0, t.Purpose.DATA, np.arange(4000), TaskConfig(vocab_size=10))
+    tokens = draw_sequences(
+        0, random_tokens.Purpose.DATA, np.arange(4000), TaskConfig(vocab_size=10)
+    )
     chex.assert_shape(tokens, (4000, 25))
     tokens = np.asarray(tokens)
     counts = np.bincount(tokens.ravel(), minlength=10)
@@ -111,12 +113,18 @@ def test_sequences_are_uniform_and_independent_of_each_other():
 
 def test_the_numbers_of_a_seed_are_those_of_every_version():
     """Committed results rest on them: another generator or another order of draws changes all."""
-    tokens = np.asarray(draw_sequences(0, t.Purpose.DATA, np.arange(2), TaskConfig()))
+    tokens = np.asarray(draw_sequences(0, random_tokens.Purpose.DATA, np.arange(2), TaskConfig()))
     assert tokens[:, :6].tolist() == [[23, 16, 43, 7, 23, 26], [14, 86, 68, 63, 43, 91]]
-    tokens = np.asarray(draw_sequences(7, t.Purpose.EVALUATION, np.arange(1), TaskConfig()))
+    tokens = np.asarray(
+        draw_sequences(7, random_tokens.Purpose.EVALUATION, np.arange(1), TaskConfig())
+    )
     assert tokens[:, :6].tolist() == [[68, 43, 69, 14, 10, 22]]
     net = network_of(RunConfig())
-    init = jax.jit(lambda: network.init_params(net, t.purpose_key(0, t.Purpose.WEIGHTS)))
+    init = jax.jit(
+        lambda: network.init_params(
+            net, random_tokens.purpose_key(0, random_tokens.Purpose.WEIGHTS)
+        )
+    )
     cell = jax.tree.map(np.asarray, init()["cell"])
     assert float(cell["kernel"][0, 3]) == pytest.approx(0.0278468, rel=1e-5)
     assert float(cell["recurrent_kernel"][0, 3]) == pytest.approx(0.106148, rel=1e-4)

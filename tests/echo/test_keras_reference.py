@@ -11,6 +11,7 @@ from drawn import learner_of
 
 from echo_jax.config import RunConfig, changed
 from echo_jax.echo import training
+from echo_jax.learner import update
 
 FOLDER = Path(__file__).parents[1] / "keras_reference"
 CASES = (
@@ -29,7 +30,7 @@ PLACES = {
 
 
 def configuration(meta):
-    assert meta["epsilon"] == training.ADAM["eps"]
+    assert meta["epsilon"] == update.ADAM["eps"]
     layout = LAYOUTS[meta["framing"]]
     fields = {name: meta[name] for name in FIELDS}
     fields["window"] = meta["length"] if layout == "prefixes" else meta["window"]
@@ -48,7 +49,7 @@ def test_every_loss_and_every_weight_is_that_of_keras(of):
         params[module][leaf] = case[f"initial/{name}"]
     learner = learner_of(config)
     moments = jax.jit(learner.optimizer.rule.init)(params)
-    state = training.TrainState(np.int32(0), params, moments)
+    state = update.TrainState(np.int32(0), params, moments)
     train = jax.jit(functools.partial(training.train_on, config, learner))
     state, metrics = train(config.dynamic, state, tokens)
     losses, params = np.asarray(metrics.loss).ravel(), jax.tree.map(np.asarray, state.params)

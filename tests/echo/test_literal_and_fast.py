@@ -7,7 +7,8 @@ import pytest
 from drawn import drawn_params, network_of
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
-from echo_jax.echo import data, loss, network
+from echo_jax.echo import data, training
+from echo_jax.learner import loss, network
 
 TASKS = {
     "windows": TaskConfig(12, 9, window=5, lag=1, batch_size=4),
@@ -39,7 +40,7 @@ def loss_and_gradients(config, compute, dtype):
         batches = data.sequence_batches(jnp.asarray(tokens), config.task, 1)
         batch = jax.tree.map(lambda x: x[-1], batches)
         _, outputs = network.unroll(net, params, carry, *batch.rows)
-        logits = network.target_logits(net, params, outputs, batch.targets)
+        logits = training.target_logits(net, params, outputs, batch.targets)
         return jnp.mean(loss.cross_entropy(logits, batch.targets))
 
     return jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1)))(params, carry)

@@ -7,9 +7,10 @@ import pytest
 from drawn import drawn, drawn_params, network_of
 
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
-from echo_jax.echo import network as n
+from echo_jax.echo import training
 from echo_jax.echo.data import sequence_batches
-from echo_jax.echo.network import feed, start
+from echo_jax.echo.training import feed, start
+from echo_jax.learner import network as n
 
 
 def small(layout="windows", cell="lstm", stateful=True, **task):
@@ -28,7 +29,7 @@ def logits_in_order(config, network, params, tokens):
 
     def step(carry, batch):
         carry, fed = feed(network, config.network.stateful, params, carry, batch.rows)
-        return carry, n.target_logits(network, params, fed.outputs, batch.targets)
+        return carry, training.target_logits(network, params, fed.outputs, batch.targets)
 
     batches = sequence_batches(tokens, config.task, config.task.lag)
     _, logits = jax.lax.scan(step, start(config, network, params), batches)
@@ -60,7 +61,7 @@ def test_a_cell_is_fed_the_rows_of_the_embedding_and_tied_logits_are_products_wi
     @jax.jit
     def run(params, carry):
         carry, outputs = n.unroll(network, params, carry, EMBEDDED_TOKENS, None)
-        return carry, n.target_logits(network, params, outputs, EMBEDDED_TOKENS[:, :2])
+        return carry, training.target_logits(network, params, outputs, EMBEDDED_TOKENS[:, :2])
 
     found_carry, logits = run(params, carry)
     step, outputs = jax.jit(network.cell.step), []

@@ -9,7 +9,7 @@ from drawn import drawn_params, network_of
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig, changed
 from echo_jax.echo import token_by_token
 from echo_jax.echo.evaluation import answer_sequence
-from echo_jax.echo.loss import token_loss
+from echo_jax.learner.loss import token_loss
 
 LENGTH, VOCAB, HIDDEN = 23, 10, 6
 TOKENS = np.random.default_rng(0).integers(0, VOCAB, LENGTH).astype(np.int32)

@@ -10,8 +10,9 @@ import pytest
 from drawn import learner_of, network_of
 
 from echo_jax.config import RunConfig, TaskConfig, TrainingConfig, changed
-from echo_jax.echo import data, evaluation, network, training
+from echo_jax.echo import data, evaluation, training
 from echo_jax.echo import programs as of_runs
+from echo_jax.learner import network, random_tokens
 
 SMALL = changed(
     RunConfig(), length=8, vocab_size=6, window=3, batch_size=2, hidden_size=5, learning_rate=1e-2,
@@ -100,7 +101,7 @@ def batches_and_gradient(layout):
         for batch in batches:
             state, outputs = network.unroll(net, params, state, *batch.rows)
             states.append(state)
-        logits = network.target_logits(net, params, outputs, batch.targets)
+        logits = training.target_logits(net, params, outputs, batch.targets)
         scored = jnp.ones(batch.targets.shape) if batch.scored is None else batch.scored
         probabilities = jax.nn.softmax(logits)
         right = jnp.take_along_axis(probabilities, batch.targets[..., None], -1)[..., 0]
@@ -168,7 +169,7 @@ def test_a_constant_answer_scores_what_its_targets_say(layout):
     evaluate = jax.jit(functools.partial(evaluation.evaluate, config, net))
     found = evaluate(config.dynamic, params)
     counters = np.arange(config.evaluation_sequences)
-    sequences = draw_sequences(0, data.Purpose.EVALUATION, counters, config.task)
+    sequences = draw_sequences(0, random_tokens.Purpose.EVALUATION, counters, config.task)
     times = config.task.target_times if layout == "streams" else config.task.row_times
     targets = np.asarray(sequences)[..., np.asarray(times) - 2]
     assert float(found.accuracy) == pytest.approx(np.mean(targets == 3), abs=1e-6)

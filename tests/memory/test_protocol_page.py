@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_cards import card
 
-from echo_jax.echo.training import ADAM
+from echo_jax.learner.update import ADAM
 from echo_jax.memory import bits, protocol
 from echo_jax.memory.protocol import STANDARD
 

@@ -19,8 +19,8 @@ from tiny_memory import NUMBERS, TINY
 
 from echo_jax.cells.block import flat_state
 from echo_jax.cells.known_memory import RecallTable, ShiftRegister, ValueList
-from echo_jax.echo.data import uniform_tokens
 from echo_jax.jax_settings import GENERATOR
+from echo_jax.learner.random_tokens import uniform_tokens
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory import reading
 from echo_jax.memory.bits import accuracy_bits, accuracy_of_list

@@ -5,9 +5,9 @@ import numpy as np
 
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import changed
-from echo_jax.echo.network import build_network, init_params
 from echo_jax.echo.run.predictor import TrainedNetwork
-from echo_jax.echo.training import build_learner
+from echo_jax.echo.training import build_learner, build_network
+from echo_jax.learner.network import init_params
 from echo_jax.storage.values_and_tokens import Vocabulary
 
 

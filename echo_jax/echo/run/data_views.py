@@ -6,9 +6,10 @@ import jax
 import numpy as np
 
 from echo_jax.echo.chance import majority_baseline
-from echo_jax.echo.data import Purpose, draw_sequences, sequence_batches
+from echo_jax.echo.data import draw_sequences, sequence_batches
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.exceptions import printable
+from echo_jax.learner.random_tokens import Purpose
 from echo_jax.report.text_tables import table
 
 COMMON = 10  # values of a column that are printed

@@ -10,13 +10,14 @@ import numpy as np
 
 from echo_jax.config import DataConfig, RunConfig, TaskConfig, changed
 from echo_jax.echo import token_by_token
-from echo_jax.echo.data import Corpus, Purpose, purpose_key
-from echo_jax.echo.network import Network, Params
+from echo_jax.echo.data import Corpus
 from echo_jax.echo.programs import Programs
 from echo_jax.echo.run.run_folder import TOKENS, VOCABULARY, RunSpec
 from echo_jax.echo.run.scoring import OwnScores
 from echo_jax.echo.target_place import knowable_share
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner.network import Network, Params
+from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.storage import atomic_files
 from echo_jax.storage.values_and_tokens import Vocabulary, encode, read_column, read_text
 

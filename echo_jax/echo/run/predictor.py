@@ -25,17 +25,17 @@ from echo_jax.cells import registry
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig, check_call, check_named, is_built_in
 from echo_jax.echo import token_by_token, training
-from echo_jax.echo.network import Network, Params
 from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.echo.token_by_token import Answer, EchoState
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.jax_settings import GENERATOR
+from echo_jax.learner.network import Network, Params
 from echo_jax.storage import atomic_files, tensor_files, values_and_tokens
 from echo_jax.storage.values_and_tokens import UNSEEN, Unknown, Vocabulary
 
 if TYPE_CHECKING:
-    from echo_jax.memory.probe.probe_result import ProbeResult
+    from echo_jax.probing.probe_result import ProbeResult
     from echo_jax.report.charts import NotebookFigure
 
 GROUP = 16

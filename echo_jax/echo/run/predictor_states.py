@@ -1,7 +1,6 @@
 """What the states of a trained network show: a figure of the states, and the bits they tell."""
 
 import functools
-import importlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,13 +10,15 @@ import numpy as np
 from echo_jax import environment
 from echo_jax.cells.interface import Carry
 from echo_jax.cells.vector_state.lstm import LSTMCarry
-from echo_jax.echo import network, token_by_token
-from echo_jax.echo.data import Purpose, purpose_key
+from echo_jax.echo import token_by_token
 from echo_jax.echo.run.run_folder import TOKENS
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner import network
+from echo_jax.learner.random_tokens import Purpose, purpose_key
+from echo_jax.probing.checked_streams import FITTED, LEAST_STREAMS, least_examples
+from echo_jax.probing.probe_call import probe
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.styles import INK, drawing, literal, wrapped
-from echo_jax.statistics import FITTED, LEAST_STREAMS, least_examples
 
 MOST_STEPS = 400
 """The most steps that a figure draws."""
@@ -160,8 +161,6 @@ def memory_of(trained: Any, lags: int | None) -> Any:
     untrained = network.init_params(trained.network, key)
     asked = range(first, first + ASKED)
     before = states(untrained)
-    # By name: the tutorial imports nothing of the measure, and asks it here alone.
-    probe = importlib.import_module("echo_jax").probe
     return probe(states(trained.params), tokens, lags, at=asked, untrained=before)
 
 

@@ -28,7 +28,6 @@ from echo_jax.config import (
     is_handed_over,
     unknown,
 )
-from echo_jax.echo.network import Network, Params
 from echo_jax.echo.run import advice, explanation, result_report
 from echo_jax.echo.run.checkpoint import Finished, History
 from echo_jax.echo.run.predictor import TrainedNetwork, network_of
@@ -36,13 +35,14 @@ from echo_jax.echo.run.result import Result
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.echo.run.train_run import OnChunk, Running, new_inputs, new_run, train_run
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner.network import Network, Params
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.styles import drawing
 from echo_jax.report.text_tables import escaped, fenced
 from echo_jax.storage import atomic_files
 
 if TYPE_CHECKING:
-    from echo_jax.memory.probe.probe_result import ProbeResult
+    from echo_jax.probing.probe_result import ProbeResult
 
 PathLike = str | os.PathLike[str]
 

@@ -26,10 +26,11 @@ from echo_jax.echo.run import checkpoint, run_folder, scoring
 from echo_jax.echo.run.checkpoint import Finished, History, Saved
 from echo_jax.echo.run.result import Result
 from echo_jax.echo.run.run_folder import RunSpec
-from echo_jax.echo.training import Learner, TrainState
+from echo_jax.echo.training import Learner
 from echo_jax.engine.process import Interrupts
 from echo_jax.engine.progress import TrainingProgress
 from echo_jax.exceptions import ConfigError, DivergedError, StorageError
+from echo_jax.learner.update import TrainState
 from echo_jax.report.number_formats import counted
 from echo_jax.storage import atomic_files, tensor_files
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.echo import token_by_token
-from echo_jax.echo.data import Purpose, draw_sequences, purpose_key, uniform_tokens
+from echo_jax.echo.data import draw_sequences
 from echo_jax.echo.evaluation import evaluate, states_around
-from echo_jax.echo.network import Network, Params, init_params
 from echo_jax.echo.studies import linear_probe
+from echo_jax.learner.network import Network, Params, init_params
+from echo_jax.learner.random_tokens import Purpose, purpose_key, uniform_tokens
 
 WINDOWS = 500  # sequences in which `follows` changes each input in turn
 PROBED = 1000  # sequences whose states a probe is fitted to; it is tested on as many others

@@ -18,15 +18,16 @@ from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.echo import many_seeds
 from echo_jax.echo.data import Corpus
-from echo_jax.echo.network import Params
 from echo_jax.echo.programs import DevicePlan, Programs, Stopwatch, Timed, compile_programs, timed
 from echo_jax.echo.run import scoring
 from echo_jax.echo.run.checkpoint import History
 from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.echo.studies.measures import MEASURES
 from echo_jax.echo.studies.result_rows import ResultRow
-from echo_jax.echo.training import TrainState, build_learner
+from echo_jax.echo.training import build_learner
 from echo_jax.engine.grid import Job, Report
+from echo_jax.learner.network import Params
+from echo_jax.learner.update import TrainState
 from echo_jax.report.number_formats import plain
 from echo_jax.statistics import sequences_until
 

@@ -19,8 +19,8 @@ import msgspec
 import numpy as np
 
 from echo_jax.cells.interface import Cell
-from echo_jax.echo.network import Params
 from echo_jax.exceptions import ConfigError, StorageError, reason
+from echo_jax.learner.network import Params
 from echo_jax.memory.card.train_and_score import TrainedCell, cell_of_file, made_by
 from echo_jax.memory.card_contents import Card, MeasuredCell
 from echo_jax.memory.protocol import Protocol, QuestionName

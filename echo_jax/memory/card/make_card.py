@@ -26,12 +26,12 @@ from echo_jax.cells.block import trained_numbers
 from echo_jax.cells.cell_object import in_block, is_in_block
 from echo_jax.cells.state_size import state_numbers
 from echo_jax.config import is_built_in
-from echo_jax.echo import network
 from echo_jax.engine.cluster import executor_of
 from echo_jax.engine.grid import Execution, Executor, Here, complete, missing
 from echo_jax.engine.process import StoppedError
 from echo_jax.exceptions import ConfigError, EchoError, StorageError
 from echo_jax.jax_settings import GENERATOR
+from echo_jax.learner import network
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.bits import BitsAnAnswer
 from echo_jax.memory.card import kept_weights

@@ -30,13 +30,13 @@ from echo_jax.cells.interface import Cell
 from echo_jax.cells.state_size import sized, state_bytes
 from echo_jax.cells.user_cell_check import Candidate, check_shapes
 from echo_jax.config import check_named, is_built_in
-from echo_jax.echo import network
-from echo_jax.echo.network import Params
-from echo_jax.echo.programs import train_chunks
 from echo_jax.engine import process
 from echo_jax.engine.grid import Job, Report
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.jax_settings import GENERATOR
+from echo_jax.learner import network
+from echo_jax.learner.chunk_loop import train_chunks
+from echo_jax.learner.network import Params
 from echo_jax.memory.bits import DECIMALS
 from echo_jax.memory.card_contents import MeasuredCell
 from echo_jax.memory.key_measurement import KeyMeasurement

@@ -15,7 +15,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.echo.data import uniform_tokens
+from echo_jax.learner.random_tokens import uniform_tokens
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import TaskRows
 

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from echo_jax.echo.chance import interpolated
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner.n_grams import interpolated
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.storage.values_and_tokens import content
 

@@ -19,9 +19,9 @@ from echo_jax.config import PARTS, changed, flat
 from echo_jax.echo import training
 from echo_jax.echo.chance import chance_baseline, order_blind_baseline
 from echo_jax.echo.data import sequence_batches
-from echo_jax.echo.network import start
 from echo_jax.echo.run.explanation import explain
 from echo_jax.echo.target_place import accuracy_ceiling
+from echo_jax.echo.training import start
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -8,9 +8,9 @@ from drawn import drawn_network
 from run_folders import PLAIN
 
 import echo_jax
-from echo_jax.echo.network import read_out
 from echo_jax.echo.run import predictor, predictor_states
 from echo_jax.exceptions import ConfigError
+from echo_jax.learner.network import read_out
 
 TOKENS = np.array([3, 1, 4, 1, 0, 2, 4, 3], np.int32)
 

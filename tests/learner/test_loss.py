@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.echo import loss
+from echo_jax.learner import loss
 
 token_loss = jax.jit(loss.token_loss, static_argnums=2)
 correct = jax.jit(loss.correct)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from echo_jax.memory.probe.heads import Examples, nats_of
+from echo_jax.probing.heads import Examples, nats_of
 
 NO_SHARES = np.zeros((1, 1, 2), np.float32)
 

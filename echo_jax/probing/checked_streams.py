@@ -25,12 +25,23 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln
 
-from echo_jax.echo.chance import frequencies, interpolated
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.probe.heads import whitening
+from echo_jax.learner.n_grams import frequencies, interpolated
+from echo_jax.probing.heads import whitening
 
 NATURAL = 0.01
 """The bits that a token must tell about an earlier token for tokens to predict one another."""
+
+FITTED = 0.7
+"""The share of the streams to which heads are fitted, unless a probe is given `scored`."""
+
+LEAST_SCORED = 6
+"""The least number of streams in each of the two parts that are not fitted."""
+
+LEAST_STREAMS = int((LEAST_SCORED - 0.5) / ((1 - FITTED) / 2)) + 1  # as the share is rounded
+
+PER_TOKEN = 50
+"""The least number of examples per different token, even if heads have few weights."""
 
 
 class Parts(NamedTuple):
@@ -135,6 +146,14 @@ def predict_one_another(tokens: np.ndarray, classes: int, lags: int, parts: Part
         if told.mean() >= max(NATURAL, 3 * error):
             return True
     return False
+
+
+def least_examples(numbers: int, classes: int) -> int:
+    """Return how many examples heads need.
+
+    The heads read `numbers` numbers of a state, and tell `classes` tokens apart.
+    """
+    return max(numbers, PER_TOKEN) * classes
 
 
 FEWEST, PER_NUMBER = 4000, 10  # examples, and for each number of a state

@@ -9,17 +9,20 @@ import numpy as np
 from echo_jax import environment
 from echo_jax.config import check_call, checked
 from echo_jax.exceptions import ConfigError, reason
-from echo_jax.memory.probe import heads
-from echo_jax.memory.probe.checked_streams import (
+from echo_jax.probing import heads
+from echo_jax.probing.checked_streams import (
+    FITTED,
+    LEAST_SCORED,
+    LEAST_STREAMS,
     Parts,
     ProbedStreams,
     check_shifts,
     check_streams,
+    least_examples,
     predict_one_another,
 )
-from echo_jax.memory.probe.heads import Examples
-from echo_jax.memory.probe.probe_result import ProbeResult, result_of
-from echo_jax.statistics import FITTED, LEAST_SCORED, LEAST_STREAMS, least_examples
+from echo_jax.probing.heads import Examples
+from echo_jax.probing.probe_result import ProbeResult, result_of
 
 USUAL = 40_000
 """About how many examples are used without `at`: more examples cost time, and resemble others."""

@@ -8,8 +8,8 @@ import pytest
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.probe.checked_streams import check_streams
-from echo_jax.memory.probe.probe_result import result_of
+from echo_jax.probing.checked_streams import check_streams
+from echo_jax.probing.probe_result import result_of
 
 
 def uniform(streams=80, length=24, classes=4, seed=0):

@@ -10,7 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.echo.loss import cross_entropy
+from echo_jax.learner.loss import cross_entropy
 
 
 def fitted_factors(

@@ -10,13 +10,7 @@ fast     a one-hot product is a row gather; the input projection of all steps is
          and cells that do not define a scan are unrolled. Longer loops of the LSTM, the GRU and
          the tanh RNN have their gradient by hand. docs/performance.md has times
 
-`start` gives the carry of the cell before the first batch, and `feed` runs one batch. Between
-batches, the carry is handed on or reset to the initial state, usually zero. With batches of B = 2
-the rows of a sequence continue each other like this:
-
-    batch 0    rows 0 1
-                    | |
-    batch 1    rows 2 3      row 2 continues row 0, not row 1
+tests/echo/test_literal_and_fast.py compares the two forms.
 """
 
 import functools
@@ -29,8 +23,7 @@ from flax import linen as nn
 from jax.nn import one_hot
 
 from echo_jax.cells.interface import Carry, Cell, CellParams, scan_over_time
-from echo_jax.config import Framing, RunConfig
-from echo_jax.echo.data import Rows
+from echo_jax.config import Framing
 
 Compute = Literal["literal", "fast"]
 
@@ -71,27 +64,6 @@ class Network(NamedTuple):
     def initial_state(self, params: Params, batch_size: int) -> Carry:
         """Return the cell's state before a sequence, for `batch_size` rows; usually zero."""
         return self.cell.initial_state(params["cell"], batch_size, self.input_size)
-
-
-def build_network(config: RunConfig, cell: Cell, compute: Compute = "fast") -> Network:
-    """Return the network of `config` around `cell`, which `cells.cell_object.cell_of` builds.
-
-    `compute` chooses the form of computation, literal or fast.
-    """
-    task = config.task
-    options = config.network
-    outputs = 1 if task.framing == "values" else task.vocab_size
-    return Network(
-        cell,
-        nn.Dense(options.embedding_dim if options.tied else outputs, kernel_init=GLOROT),
-        config.input_size,
-        task.input_tokens,
-        classes=task.vocab_size,
-        encoding=options.encoding,
-        tied=options.tied,
-        framing=task.framing,
-        compute=compute,
-    )
 
 
 def around(cell: Cell, tokens: int, classes: int) -> Network:
@@ -168,18 +140,6 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     return one_hot(tokens, network.tokens)
 
 
-def target_logits(
-    network: Network, params: Params, outputs: chex.Array, targets: chex.Array
-) -> chex.Array:
-    """Return the logits `[B, T, V]` for `targets` `[B, T]`, from the last T of `outputs`.
-
-    The `outputs` of the cell are `[W, B, features]`.
-    """
-    chex.assert_rank([outputs, targets], [3, 2])
-    read = outputs[-targets.shape[-1] :]
-    return jnp.swapaxes(read_out(network, params, read), 0, 1)
-
-
 def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Array:
     """Return the logits, float32 `[..., V]`, for the cell's `outputs`, float32 `[..., features]`.
 
@@ -199,43 +159,3 @@ def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Arra
 def scaled(tokens: chex.Array, vocab_size: int) -> chex.Array:
     """Return `tokens`, in 0 .. V-1, divided by V-1: float32 in [0, 1], for framing `values`."""
     return tokens.astype(jnp.float32) / (vocab_size - 1)
-
-
-class Fed(NamedTuple):
-    """The start and the outputs of a network on one batch of B rows.
-
-    before   the carry that each row started from, `[B, ...]`
-    outputs  float32 `[W, B, features]`, of the cell after each step
-    """
-
-    before: Carry
-    outputs: chex.Array
-
-
-def start(config: RunConfig, network: Network, params: Params) -> Carry:
-    """Return the carry of `network` before a sequence, for the B rows of a batch of `config`."""
-    return network.initial_state(params, config.task.batch_size)
-
-
-def feed(
-    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, rows: Rows
-) -> tuple[Carry, Fed]:
-    """Feed the next batch, `rows`, to `network`; return the next carry and the `Fed` of the batch.
-
-    `carry` is the carry that the batch before left. In a `stateful` network (the Keras rule), row b
-    continues row b of the batch before. So with batch size B, row r of a sequence continues row
-    r - B, *not* row r - 1. In other networks every batch starts from the cell's initial state,
-    which is usually zero.
-    """
-    before = carried(network, stateful, params, carry, len(rows.inputs))
-    after, outputs = unroll(network, params, before, *rows)
-    return after, Fed(before, outputs)
-
-
-def carried(
-    network: Network, stateful: chex.Numeric, params: Params, carry: Carry, batch_size: int
-) -> Carry:
-    """Return `carry` if `stateful`, and otherwise the initial carry for `batch_size` rows."""
-    zero = network.initial_state(params, batch_size)
-    # `stateful` may be traced: one program serves stateful and stateless runs.
-    return jax.tree.map(lambda old, new: jnp.where(stateful, old, new), carry, zero)
