@@ -26,6 +26,9 @@ from msgspec import UNSET
 
 from echo_jax.cells.block import flat_state
 from echo_jax.engine.grid import Execution
+from echo_jax.memory.by_key.key_measurement import fixed_pairs
+from echo_jax.memory.by_key.key_question import KeyRow
+from echo_jax.memory.by_lag.lag_question import LagRow
 from echo_jax.memory.card.make_card import THREADS
 from echo_jax.memory.card.train_and_score import (
     CardRun,
@@ -35,12 +38,10 @@ from echo_jax.memory.card.train_and_score import (
     weights_digest,
 )
 from echo_jax.memory.card_contents import Card, bits_of, rows_that_count
-from echo_jax.memory.key_measurement import fixed_pairs
-from echo_jax.memory.learning import AnswersAtOnce, by_steps
-from echo_jax.memory.pages.built_in_cards import read_folder
+from echo_jax.memory.comparison.built_in_cards import read_folder
+from echo_jax.memory.measurement import AnswersAtOnce, by_steps
 from echo_jax.memory.pages.picture import SHOWN
-from echo_jax.memory.protocol import STANDARD
-from echo_jax.memory.reading import (
+from echo_jax.memory.picture_answers import (
     PAIRS,
     Fading,
     ReadCard,
@@ -49,7 +50,7 @@ from echo_jax.memory.reading import (
     fading_stream,
     halves,
 )
-from echo_jax.memory.rows import KeyRow, LagRow
+from echo_jax.memory.protocol import STANDARD
 from echo_jax.storage import atomic_files
 
 FOLDER = Path(__file__).parents[1] / "docs" / "cards"

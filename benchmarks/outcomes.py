@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.task_measurement import PARTS
+from echo_jax.memory.by_task.checked_task import PARTS
 from echo_jax.memory.tasks import TaskRows, digits
 from echo_jax.memory.tasks.text import Characters
 

@@ -14,11 +14,11 @@ import numpy as np
 
 import echo_jax
 from echo_jax.cells.interface import Cell
-from echo_jax.memory import card_contents, learning
-from echo_jax.memory.bits import lag_bits
+from echo_jax.memory import card_contents
+from echo_jax.memory.by_lag.lag_measurement import LagMeasurement, draw_streams
+from echo_jax.memory.by_lag.lag_question import lag_bits
 from echo_jax.memory.card.train_and_score import named_cell
-from echo_jax.memory.lag_measurement import LagMeasurement, draw_streams
-from echo_jax.memory.learning import Sets
+from echo_jax.memory.measurement import Sets
 from echo_jax.memory.protocol import STANDARD, Protocol
 
 CARDS = Path(__file__).parents[1] / "docs" / "cards"
@@ -32,9 +32,9 @@ def own_and_probed(
     The network is that of seed 0 after some updates, of the first so many at a rate by cosine.
     """
     measurement = LagMeasurement(cell, protocol)
-    run = learning.RunInputs(np.int32(0), np.float32(rate), np.int32(updates))
-    state = jax.jit(functools.partial(learning.init, measurement))(run)
-    train = jax.jit(functools.partial(learning.train_updates, measurement))
+    run = measurement.RunInputs(np.int32(0), np.float32(rate), np.int32(updates))
+    state = jax.jit(functools.partial(measurement.init, measurement))(run)
+    train = jax.jit(functools.partial(measurement.train_updates, measurement))
     for _ in range(updates // protocol.updates_at_once):
         state, _ = train(run, state)
     params = state.params

@@ -26,7 +26,7 @@ from surroundings import Point, markdown_table, measured_apart, seconds_of_calls
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import NetworkConfig, RunConfig, TaskConfig
 from echo_jax.echo import many_seeds, training
-from echo_jax.echo.programs import dynamic_of_seeds
+from echo_jax.echo.compiled_programs import dynamic_of_seeds
 from echo_jax.report import styles
 from echo_jax.report.styles import BLUE, GREY
 

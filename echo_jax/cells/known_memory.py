@@ -209,9 +209,10 @@ class ValueList(Cell):
 
     The state counts how often each value was shown, uint8 `[B, values]`. Inputs are the one-hot
     tokens of the questions: keys, equally many values, and the filler. The output is one-hot: the
-    most frequent value, or the first of equally frequent values. `memory.bits.accuracy_of_list`
-    computes the accuracy of these answers. There are no parameters. In a block the cell is of no
-    use, because the cells of a block see no tokens.
+    most frequent value, or the first of equally frequent values. There are no
+    parameters. `memory.by_key.key_question` computes the accuracy of these answers by
+    `accuracy_of_list`. In a block the cell is of no use, because the cells of a block see no
+    tokens.
     """
 
     def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> chex.Array:

@@ -18,11 +18,11 @@ from echo_jax.commands import command_line
 from echo_jax.engine.grid import Execution
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, printable
+from echo_jax.memory.all_questions import Row
 from echo_jax.memory.card_contents import CARD_FILE, ROWS_FILE, Card
+from echo_jax.memory.comparison.compared_cards import standing
 from echo_jax.memory.pages import table
-from echo_jax.memory.pages.comparison import standing
 from echo_jax.memory.protocol import CardPart, read_protocol
-from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.number_formats import counted
 

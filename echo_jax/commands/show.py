@@ -105,7 +105,7 @@ def show_data(command: ShowCommand) -> None:
 
     If the values come from a file, a view of these values is printed first.
     """
-    from echo_jax.echo.run import data_views
+    from echo_jax.echo.run import printed_data
     from echo_jax.echo.run.train_run import new_inputs
 
     inputs = new_inputs(command.run)
@@ -113,8 +113,8 @@ def show_data(command: ShowCommand) -> None:
     environment.use_cpu_devices(1)
     environment.use_compilation_cache()
     if inputs.tokens is not None:
-        print(data_views.column_view(inputs, inputs.tokens))
-    tokens = data_views.first_sequence(inputs)
-    print(data_views.sequence_view(tokens, inputs))
-    print(data_views.rows_view(tokens, inputs, command.rows))
+        print(printed_data.column_view(inputs, inputs.tokens))
+    tokens = printed_data.first_sequence(inputs)
+    print(printed_data.sequence_view(tokens, inputs))
+    print(printed_data.rows_view(tokens, inputs, command.rows))
     print(explanation.explain(inputs.config), flush=True)

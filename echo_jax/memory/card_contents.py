@@ -20,7 +20,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory.bits import DECIMALS, Bits, BitsAnAnswer, BitsByKey, BitsByLag, Number
+from echo_jax.memory.all_questions import NAMED, Bits, Row, bits_of, order
+from echo_jax.memory.by_key.key_question import BitsByKey, KeyRow
+from echo_jax.memory.by_lag.lag_question import BitsByLag
+from echo_jax.memory.by_task.task_question import BitsAnAnswer, MeasuredTask
 from echo_jax.memory.protocol import (
     PILOT_SEED,
     SCANS_AGREE,
@@ -29,8 +32,7 @@ from echo_jax.memory.protocol import (
     Protocol,
     QuestionName,
 )
-from echo_jax.memory.questions import NAMED, Question, bits_of, order
-from echo_jax.memory.rows import KeyRow, MeasuredTask, Row
+from echo_jax.memory.question import DECIMALS, Number, Question
 from echo_jax.report.number_formats import plain
 from echo_jax.storage import atomic_files
 from echo_jax.storage.row_file import Count, RowKind

@@ -36,9 +36,9 @@ from echo_jax.learner.loss import correct
 from echo_jax.learner.network import Params
 from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.learner.update import ADAM, TrainState
-from echo_jax.memory.key_measurement import KeyMeasurement
-from echo_jax.memory.lag_measurement import LagMeasurement, earlier_tokens
-from echo_jax.memory.learning import Losses, Measurement, MeasurementPrograms, RunInputs, Sets
+from echo_jax.memory.by_key.key_measurement import KeyMeasurement
+from echo_jax.memory.by_lag.lag_measurement import LagMeasurement, earlier_tokens
+from echo_jax.memory.measurement import Losses, Measurement, MeasurementPrograms, RunInputs, Sets
 from echo_jax.memory.protocol import QuestionName
 
 

@@ -7,7 +7,7 @@ import pytest
 from echo_jax.cells import known_memory
 from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.cells.block import Block
-from echo_jax.cells.matrix_state import delta_net, mamba2, rwkv7, xlstm
+from echo_jax.cells.matrix_state import delta_net, mamba2, mlstm, rwkv7
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.vector_state import (
     delay_line_mlp,
@@ -18,6 +18,7 @@ from echo_jax.cells.vector_state import (
     lstm,
     minimal_rnns,
     s5,
+    slstm,
 )
 
 FAR = {
@@ -41,8 +42,8 @@ NEAR = {
     "s5": (s5.S5Cell(4, state_size=6, blocks=2), of.s5_step),
     "rg-lru": (lru.RGLRUCell(4), of.rg_lru_step),
     "lmu": (lmu.LMUCell(4, order=3, theta=6.5, memories=2), of.lmu_step),
-    "slstm": (xlstm.SLSTMCell(4, heads=2), of.slstm_step),
-    "mlstm": (xlstm.MLSTMCell(4, key_size=3, value_size=2), of.mlstm_step),
+    "slstm": (slstm.SLSTMCell(4, heads=2), of.slstm_step),
+    "mlstm": (mlstm.MLSTMCell(4, key_size=3, value_size=2), of.mlstm_step),
     "delta-net": (delta_net.DeltaNetCell(4, key_size=3, value_size=2), of.delta_net_step),
     "gated-delta-net": (delta_net.GatedDeltaNetCell(4), of.gated_delta_net_step),
     "gla": (GLACell(4, key_size=2, value_size=3, rank=2), of.gla_step),

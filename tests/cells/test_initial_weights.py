@@ -11,8 +11,8 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.matrix_state.delta_net import GatedDeltaNetCell
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell
 from echo_jax.cells.matrix_state.mamba2 import Mamba2Cell
+from echo_jax.cells.matrix_state.mlstm import MLSTMCell
 from echo_jax.cells.matrix_state.rwkv7 import RWKV7Cell
-from echo_jax.cells.matrix_state.xlstm import MLSTMCell
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell
 from echo_jax.cells.vector_state.flax_rnns import IdentityRNNCell
 from echo_jax.cells.vector_state.lmu import LMUCell

@@ -13,7 +13,7 @@ from echo_jax.cells.matrix_state import chunks, rwkv7
 from echo_jax.cells.matrix_state.delta_net import DeltaNetCell, DeltaTerms
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell, GLATerms
 from echo_jax.cells.matrix_state.key_value_cell import OuterProductCell, OuterProductTerms
-from echo_jax.cells.matrix_state.xlstm import SLSTMCell, SLSTMParams
+from echo_jax.cells.vector_state.slstm import SLSTMCell, SLSTMParams
 
 
 def with_gradients(recurrence, terms, state):

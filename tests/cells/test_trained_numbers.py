@@ -8,8 +8,7 @@ from tiny_memory import TINY
 from echo_jax.cells import known_memory, registry
 from echo_jax.cells.block import Block, trained_arrays, trained_numbers
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory import learning
-from echo_jax.memory.key_measurement import KeyMeasurement
+from echo_jax.memory.by_key.key_measurement import KeyMeasurement
 
 FROZEN = Block(known_memory.FrozenDeltaNet(6, key_size=4, value_size=4), width=8)
 
@@ -33,9 +32,9 @@ def test_numbers_without_a_gradient_are_not_trained(cell, trained):
 @pytest.mark.parametrize("cell", [FROZEN, registry.build("block:mamba2", {"features": 4})])
 def test_the_arrays_that_count_are_those_that_training_changes(cell):
     measurement = KeyMeasurement(cell, TINY, 4)
-    run = learning.RunInputs(np.int32(0), np.float32(0.01), np.int32(4))
-    first = jax.jit(functools.partial(learning.init, measurement))(run)
-    later, _ = jax.jit(functools.partial(learning.train_updates, measurement))(run, first)
+    run = measurement.RunInputs(np.int32(0), np.float32(0.01), np.int32(4))
+    first = jax.jit(functools.partial(measurement.init, measurement))(run)
+    later, _ = jax.jit(functools.partial(measurement.train_updates, measurement))(run, first)
     before, after = (jax.tree.leaves(state.params["cell"]) for state in (first, later))
     moved = [bool((a != b).any()) for a, b in zip(before, after, strict=True)]
     assert moved == trained_arrays(cell, TINY.tokens)

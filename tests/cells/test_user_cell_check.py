@@ -20,7 +20,7 @@ from echo_jax.cells import registry, user_cell_check
 from echo_jax.cells.adapters.adapt import adapt
 from echo_jax.exceptions import ConfigError
 from echo_jax.learner.network import Network
-from echo_jax.memory import learning
+from echo_jax.memory import measurement
 
 SIZE, STREAMS, STEPS = 4, 3, 6
 NAME = "cells_of_tests:cell"
@@ -57,7 +57,7 @@ def lowered(cell):
     tokens = np.random.default_rng(0).integers(SIZE, size=(STREAMS, STEPS))
     arguments = {"cell": params}, jnp.asarray(tokens)
     network = Network(cell, None, SIZE, SIZE, SIZE)
-    scored = lambda *of: learning.by_steps(network, *of, lambda *found: found)  # noqa: E731
+    scored = lambda *of: measurement.by_steps(network, *of, lambda *found: found)  # noqa: E731
     return user_cell_check.check_program(cell, NAME, scored, *arguments), arguments
 
 

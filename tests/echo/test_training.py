@@ -10,8 +10,8 @@ import pytest
 from drawn import learner_of, network_of
 
 from echo_jax.config import RunConfig, TaskConfig, TrainingConfig, changed
+from echo_jax.echo import compiled_programs as of_runs
 from echo_jax.echo import data, evaluation, training
-from echo_jax.echo import programs as of_runs
 from echo_jax.learner import network, random_tokens
 
 SMALL = changed(

@@ -9,11 +9,13 @@ from running import ROOT
 
 from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.memory.by_key.key_question import BY_KEY
 from echo_jax.memory.card_contents import chosen_by, read
-from echo_jax.memory.pages import built_in_cards, card_pages, picture
+from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.comparison import built_in_cards
+from echo_jax.memory.pages import card_pages, picture
 from echo_jax.memory.pages.table import bits_text
 from echo_jax.memory.protocol import PILOT_SEED
-from echo_jax.memory.questions import BY_KEY, BY_LAG
 from echo_jax.report.page import Paper
 
 BY_HAND = card_pages.FINDINGS.splitlines()[1]

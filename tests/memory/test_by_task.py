@@ -22,6 +22,9 @@ from echo_jax.cells import registry
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.by_task.checked_task import task_of
+from echo_jax.memory.by_task.task_measurement import TaskMeasurement
+from echo_jax.memory.by_task.task_question import MeasuredTask, TaskRow, TaskScore
 from echo_jax.memory.card.card_call import CardResult
 from echo_jax.memory.card.make_card import (
     MIXED,
@@ -32,10 +35,9 @@ from echo_jax.memory.card.make_card import (
     requests_of,
     there,
 )
-from echo_jax.memory.pages import card_pages, comparison, table, told_apart
+from echo_jax.memory.comparison import compared_cards, told_apart
+from echo_jax.memory.pages import card_pages, table
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore
-from echo_jax.memory.task_measurement import TaskMeasurement, task_of
 from echo_jax.memory.tasks import TaskRows, adding, noisy_recall, text
 
 SIZES = {"updates": 6, "updates_at_once": 3, "pilot_updates": 3, "budgets": [3], "streams": 300}
@@ -367,10 +369,10 @@ def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
     with pytest.raises(ConfigError, match="has no curve"):
         assert CardResult(found, []).figure
     assert table.shown([found]).splitlines()[2].split()[:3] == ["GRU", "0.71", "(0.71"]
-    (said,) = comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "mine")])
+    (said,) = compared_cards.compare([str(tmp_path / "gru-a"), str(tmp_path / "mine")])
     assert said.startswith("GRU scores as many bits as mine on the task a (0.71 and 0.71 bits")
     with pytest.raises(ConfigError, match=r"in task \(a 111111 000000 and b 111111 000000\)"):
-        comparison.compare([str(tmp_path / "gru-a"), str(tmp_path / "gru-b")])
+        compared_cards.compare([str(tmp_path / "gru-a"), str(tmp_path / "gru-b")])
     found, other = (made_up("gru", "a", source=x, state_bytes=400 * (1 + int(x)))[0] for x in "02")
     assert told_apart.differences([found, other]) == ["task (a 111111 000000 and a 111111 222222)"]
     assert table.file_name([found]) != table.file_name([other])

@@ -12,12 +12,13 @@ import pytest
 
 from echo_jax import statistics
 from echo_jax.cell_names import ANCHORS, CELLS, name_shown
-from echo_jax.memory.bits import accuracy_bits, accuracy_of_list, lag_bits
+from echo_jax.memory.all_questions import OF_MEMORY
+from echo_jax.memory.by_key.key_question import BY_KEY, KeyRow, accuracy_bits, accuracy_of_list
+from echo_jax.memory.by_lag.lag_question import BY_LAG, LagRow, lag_bits
 from echo_jax.memory.card_contents import CARD_FILE, chosen_by, pilot_of
-from echo_jax.memory.pages import built_in_cards, table, told_apart
+from echo_jax.memory.comparison import built_in_cards, card_names, told_apart
+from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD
-from echo_jax.memory.questions import BY_KEY, BY_LAG, OF_MEMORY
-from echo_jax.memory.rows import KeyRow, LagRow
 from echo_jax.report.number_formats import three_digits
 from echo_jax.storage import atomic_files
 
@@ -38,13 +39,13 @@ def every():
 def cards(every):
     """The cards in the block at 400 bytes, by the name of the cell."""
     blocks = [x for x, _ in every if told_apart.track(x) == "block"]
-    return {table.cell_of(x): x for x in blocks if 360 <= x.state_bytes <= 440}
+    return {card_names.cell_of(x): x for x in blocks if 360 <= x.state_bytes <= 440}
 
 
 @pytest.fixture(scope="module")
 def trained(cards):
     """Those whose recurrence is trained."""
-    return {name: card for name, card in cards.items() if not table.is_control(card)}
+    return {name: card for name, card in cards.items() if not card_names.is_control(card)}
 
 
 def more(cards, question):
@@ -189,7 +190,7 @@ def test_by_lag_an_untrained_ring_has_more_than_all_and_a_reservoir_than_most(ca
 def test_without_the_block_seven_of_ten_trained_cells_have_more_than_a_reservoir(every):
     bare = [x for x, _ in every if x.state_bytes == 400 and not x.name.startswith("block")]
     [reservoir] = [x for x in bare if x.name == "OrthogonalReservoir-state-bytes-400"]
-    trained = [x for x in bare if not table.is_control(x)]
+    trained = [x for x in bare if not card_names.is_control(x)]
     pairs = told({x.name: x.bits_by_lag.by_seed for x in [reservoir, *trained]})
     assert len(trained) == 10
     assert len([x for x in trained if (x.name, reservoir.name) in pairs]) == 7
@@ -340,7 +341,7 @@ def test_the_second_lesson_answers_its_class_with_numbers_of_the_cards(cards, ev
     """The numbers with a decimal, in the order of the answers: right ones of 8 pairs, or of 24."""
     page = (DOCS.parent / "lesson-plan.md").read_text()
     answers = page.partition("### Questions about recall")[2].partition("##")[0]
-    large = {table.cell_of(x): x for x, _ in every if x.state_numbers == {"float32": 400}}
+    large = {card_names.cell_of(x): x for x, _ in every if x.state_numbers == {"float32": 400}}
     of_8 = {name: right_of(every, x, 8) for name, x in cards.items() if x.bits_by_key}
     first = large["lstm"], cards["lstm"], large["delta-net"]
     both = CACHE, "delta-net"
@@ -370,7 +371,7 @@ def right_of(every, card, pairs):
 
 
 def test_by_key_four_times_the_numbers_are_more_bits_of_matrix_states_alone(every):
-    large = {table.cell_of(x): x for x, _ in every if x.state_numbers == {"float32": 400}}
+    large = {card_names.cell_of(x): x for x, _ in every if x.state_numbers == {"float32": 400}}
     bits = {name: sorted(card.bits_by_key.by_seed) for name, card in large.items()}
     assert {len(of) for of in bits.values()} == {8}
     rounded = {name: (round(np.mean(of)), round(of[0]), round(of[-1])) for name, of in bits.items()}

@@ -19,13 +19,15 @@ from running import module_in
 
 from echo_jax.cells.registry import build
 from echo_jax.engine.grid import Here
-from echo_jax.memory import card_contents, learning
+from echo_jax.memory import card_contents, measurement
+from echo_jax.memory.all_questions import Row
+from echo_jax.memory.by_key.key_measurement import KeyMeasurement
+from echo_jax.memory.by_key.key_question import KeyRow
+from echo_jax.memory.by_lag.lag_measurement import LagMeasurement
+from echo_jax.memory.by_lag.lag_question import LagRow
 from echo_jax.memory.card.train_and_score import JOB
-from echo_jax.memory.key_measurement import KeyMeasurement
-from echo_jax.memory.lag_measurement import LagMeasurement
-from echo_jax.memory.learning import RunInputs
+from echo_jax.memory.measurement import RunInputs
 from echo_jax.memory.protocol import STANDARD, Protocol
-from echo_jax.memory.rows import KeyRow, LagRow, Row
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
 
 UPDATES, UNITS = 10, 8
@@ -45,10 +47,10 @@ def same_names(params):
 def agree(measurement, loss, batches, train):
     """Ten updates from the same weights on the same data change all weights alike."""
     run = RunInputs(np.int32(0), np.float32(0.01), np.int32(UPDATES))
-    progress = learning.init(measurement, run)
+    progress = measurement.init(measurement, run)
     first = same_names(progress.params)
     theirs, _ = jax.jit(train, static_argnums=0)(loss, first, batches)
-    block = jax.jit(functools.partial(learning.train_updates, measurement))
+    block = jax.jit(functools.partial(measurement.train_updates, measurement))
     ours = same_names(block(run, progress)[0].params)
     for name, x in ours.items():
         moved = np.abs(x - first[name]).max()
@@ -57,7 +59,7 @@ def agree(measurement, loss, batches, train):
 
 
 def drawn(draw):
-    key = learning.purpose_key(0, learning.Purpose.DATA)
+    key = measurement.purpose_key(0, measurement.Purpose.DATA)
     return jax.vmap(lambda i: draw(jax.random.fold_in(key, i)))(jnp.arange(UPDATES))
 
 

@@ -11,8 +11,8 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.known_memory import ShiftRegister
 from echo_jax.cells.registry import build
 from echo_jax.cells.vector_state.exprnn import ExpRNNCell
-from echo_jax.memory.key_measurement import KeyMeasurement
-from echo_jax.memory.lag_measurement import LagMeasurement, standardised
+from echo_jax.memory.by_key.key_measurement import KeyMeasurement
+from echo_jax.memory.by_lag.lag_measurement import LagMeasurement, standardised
 from echo_jax.memory.protocol import STANDARD, Protocol
 
 STREAMS, RECALLS, KMAX = 16, 3, 4

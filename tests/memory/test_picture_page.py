@@ -15,8 +15,8 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory.pages import card_pages
 from echo_jax.memory.pages.explore_page import PICTURES
 from echo_jax.memory.pages.picture import PALETTE
+from echo_jax.memory.picture_answers import fading_stream, packed
 from echo_jax.memory.protocol import STANDARD
-from echo_jax.memory.reading import fading_stream, packed
 
 pytestmark = pytest.mark.timeout(120)
 

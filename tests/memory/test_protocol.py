@@ -12,10 +12,12 @@ import echo_jax
 from echo_jax import Protocol
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.by_key.key_question import BY_KEY
+from echo_jax.memory.by_lag.lag_question import BY_LAG
 from echo_jax.memory.card_contents import row_kind
-from echo_jax.memory.pages import card_pages, figures, table, told_apart
+from echo_jax.memory.comparison import told_apart
+from echo_jax.memory.pages import card_pages, figures, table
 from echo_jax.memory.protocol import STANDARD, read_protocol
-from echo_jax.memory.questions import BY_KEY, BY_LAG
 
 OTHER = Protocol(largest_norm=2.0)  # whose rows look like those of the standard
 FEW = Protocol(

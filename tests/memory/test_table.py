@@ -12,8 +12,10 @@ from made_up_cards import card, card_with, held, key_row, lag_row, stored
 
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.pages import comparison, table, told_apart
-from echo_jax.memory.questions import BY_KEY, BY_LAG
+from echo_jax.memory.by_key.key_question import BY_KEY
+from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.comparison import card_names, compared_cards, told_apart
+from echo_jax.memory.pages import table
 from echo_jax.report import text_tables
 
 
@@ -80,21 +82,21 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
         rows += [key_row(held(4), seed) for seed in range(4) if by_key]
         stored(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path)
     a, *others = (str(tmp_path / name) for name in "abcd")
-    by_lag, by_key = comparison.compare([a, others[0]])
+    by_lag, by_key = compared_cards.compare([a, others[0]])
     assert "a scores 2 bits more than b by lag" in by_lag
     assert "difference 2, 95% interval 1.7 to 2.3; permutation test" in by_lag
     assert "p = 0.029" in by_lag
     assert by_key.startswith("a scores as many bits as b by key (2")
     assert "p = 1" in by_key
-    alone, left_out = comparison.compare([a, others[1]])
+    alone, left_out = compared_cards.compare([a, others[1]])
     assert alone == by_lag.replace("than b", "than c")
-    assert re.search(r"by key .*\bcard c has no", left_out)
+    assert re.search(r"by key .*\\bcard c has no", left_out)
     differ = r"cannot be compared, as they differ in state \(100 float32 and 200 float32\)"
     with pytest.raises(ConfigError, match=differ):
-        comparison.compare([a, others[2]])
+        compared_cards.compare([a, others[2]])
     # Both built-in cards of the LRU differ from this one in the state; the bare one in no more.
     with pytest.raises(ConfigError, match=r"differ in state \([^)]*\): use two"):
-        comparison.compare([others[2], "lru"])
+        compared_cards.compare([others[2], "lru"])
 
 
 @pytest.mark.parametrize(
@@ -109,8 +111,8 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
     ],
 )
 def test_published_cards_are_found_by_the_names_of_tables_and_of_cells(name, cell, tracks):
-    found = comparison.cards_of(name)
-    assert {table.cell_of(card) for card in found} == {cell}
+    found = compared_cards.cards_of(name)
+    assert {card_names.cell_of(card) for card in found} == {cell}
     assert {told_apart.track(card) for card in found} == tracks
 
 

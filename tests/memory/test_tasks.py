@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from echo_jax.memory.lag_measurement import draw_streams, earlier_tokens
+from echo_jax.memory.by_lag.lag_measurement import draw_streams, earlier_tokens
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.memory.tasks.by_key import Pairs, draw_pairs, recall
 

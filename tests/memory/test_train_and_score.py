@@ -14,9 +14,9 @@ from tiny_memory import NUMBERS
 
 from echo_jax.cells.registry import build
 from echo_jax.learner.random_tokens import Purpose, purpose_key
+from echo_jax.memory.by_key.key_measurement import KeyMeasurement
+from echo_jax.memory.by_lag.lag_measurement import LagMeasurement, draw_streams, earlier_tokens
 from echo_jax.memory.card import train_and_score
-from echo_jax.memory.key_measurement import KeyMeasurement
-from echo_jax.memory.lag_measurement import LagMeasurement, draw_streams, earlier_tokens
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
 from echo_jax.probing.recalibration import fitted_factors, recalibrated_nats

@@ -4,8 +4,9 @@ import numpy as np
 import scipy.linalg
 from cell_reference import gelu, sigmoid, silu
 
-from echo_jax.cells.matrix_state.xlstm import MLSTMState, SLSTMState
+from echo_jax.cells.matrix_state.mlstm import MLSTMState
 from echo_jax.cells.vector_state.lmu import LMUState
+from echo_jax.cells.vector_state.slstm import SLSTMState
 
 
 def lstm_step(p, state, x):

@@ -9,9 +9,9 @@ import numpy as np
 from card_runs import by_key, by_lag
 
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.by_key.key_question import KeyRow, accuracy_of_list
+from echo_jax.memory.by_lag.lag_question import LagRow
 from echo_jax.memory.protocol import STANDARD
-from echo_jax.memory.rows import KeyRow, LagRow
 
 WHOLE = math.log(STANDARD.symbols)
 DEFAULT = [by_lag(0.01), by_key(0.003)]

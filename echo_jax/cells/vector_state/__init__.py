@@ -1,6 +1,7 @@
 """Cells whose state is a vector, or a few of them.
 
 lstm                            the LSTM of Keras, also with the chrono initialisation
+slstm                           the sLSTM, with an exponential input gate: four vectors
 flax_rnns                       GRU, tanh RNN and identity RNN
 exprnn                          an RNN whose recurrent matrix stays orthogonal
 minimal_rnns, lru, s5           minGRU, minLSTM, LRU, RG-LRU, S5: each number of the state decays

@@ -6,6 +6,6 @@ result, scoring, result_report   the scores, how they are computed, and how they
 explanation, advice              why it ended so, and what to run next
 predictor, predictor_states      its networks in use, and what their states show
 own_data                         the user's own values
-data_views                       what a network is fed, as text
+printed_data                     what a network is fed, as text
 play_page                        the page in which its LSTM runs, made from the files in `play`
 """

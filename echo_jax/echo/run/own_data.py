@@ -10,8 +10,8 @@ import numpy as np
 
 from echo_jax.config import DataConfig, RunConfig, TaskConfig, changed
 from echo_jax.echo import token_by_token
+from echo_jax.echo.compiled_programs import Programs
 from echo_jax.echo.data import Corpus
-from echo_jax.echo.programs import Programs
 from echo_jax.echo.run.run_folder import TOKENS, VOCABULARY, RunSpec
 from echo_jax.echo.run.scoring import OwnScores
 from echo_jax.echo.target_place import knowable_share

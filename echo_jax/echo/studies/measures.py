@@ -14,7 +14,7 @@ from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.echo import token_by_token
 from echo_jax.echo.data import draw_sequences
 from echo_jax.echo.evaluation import evaluate, states_around
-from echo_jax.echo.studies import linear_probe
+from echo_jax.echo.studies import linear_discriminant
 from echo_jax.learner.network import Network, Params, init_params
 from echo_jax.learner.random_tokens import Purpose, purpose_key, uniform_tokens
 
@@ -102,8 +102,8 @@ def probe(config: RunConfig, network: Network, dynamic: DynamicParams, params: P
             x.reshape(2, PROBED * len(late), *x.shape[2:])
             for x in (states[:, late], tokens[:, times[late] - lag])
         )
-        fitted = linear_probe.fit(fit, fit_values, config.task.vocab_size)
-        return linear_probe.accuracy(fitted, trial, trial_values)
+        fitted = linear_discriminant.fit(fit, fit_values, config.task.vocab_size)
+        return linear_discriminant.accuracy(fitted, trial, trial_values)
 
     lags = jnp.arange(PROBE_LAGS)
     by_row = evaluate(config, network, dynamic, params).accuracy_by_position

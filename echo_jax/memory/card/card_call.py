@@ -18,11 +18,12 @@ from echo_jax.config import check_call
 from echo_jax.engine.grid import Execution
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as card_files
+from echo_jax.memory.all_questions import Row
 from echo_jax.memory.card import make_card
 from echo_jax.memory.card_contents import CARD_FILE, ROWS_FILE, Card
-from echo_jax.memory.pages import built_in_cards, picture, table
+from echo_jax.memory.comparison import built_in_cards
+from echo_jax.memory.pages import picture, table
 from echo_jax.memory.protocol import STANDARD, CardPart, Protocol
-from echo_jax.memory.rows import Row
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
 from echo_jax.report.section import TidyRow

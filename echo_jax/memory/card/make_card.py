@@ -33,7 +33,10 @@ from echo_jax.exceptions import ConfigError, EchoError, StorageError
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner import network
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.bits import BitsAnAnswer
+from echo_jax.memory.all_questions import OF_MEMORY, Row, order
+from echo_jax.memory.by_key.key_question import BY_KEY
+from echo_jax.memory.by_task.checked_task import task_of
+from echo_jax.memory.by_task.task_question import BY_TASK, BitsAnAnswer
 from echo_jax.memory.card import kept_weights
 from echo_jax.memory.card.train_and_score import (
     JOB,
@@ -56,9 +59,7 @@ from echo_jax.memory.protocol import (
     Protocol,
     check_seeds,
 )
-from echo_jax.memory.questions import BY_KEY, BY_TASK, OF_MEMORY, Question, order
-from echo_jax.memory.rows import Row
-from echo_jax.memory.task_measurement import task_of
+from echo_jax.memory.question import Question
 from echo_jax.report.number_formats import counted, three_digits
 from echo_jax.storage import atomic_files, tensor_files
 

@@ -37,21 +37,18 @@ from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner import network
 from echo_jax.learner.chunk_loop import train_chunks
 from echo_jax.learner.network import Params
-from echo_jax.memory.bits import DECIMALS
+from echo_jax.memory.all_questions import NAMED, OF_MEMORY, Row
+from echo_jax.memory.by_key.key_measurement import KeyMeasurement
+from echo_jax.memory.by_lag.lag_measurement import LagMeasurement
+from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_task.checked_task import TaskObject
+from echo_jax.memory.by_task.task_measurement import TaskMeasurement
+from echo_jax.memory.by_task.task_question import BY_TASK
 from echo_jax.memory.card_contents import MeasuredCell
-from echo_jax.memory.key_measurement import KeyMeasurement
-from echo_jax.memory.lag_measurement import LagMeasurement
-from echo_jax.memory.learning import (
-    Measurement,
-    MeasurementPrograms,
-    RunInputs,
-    by_steps,
-)
+from echo_jax.memory.measurement import Measurement, MeasurementPrograms, RunInputs, by_steps
+from echo_jax.memory.picture_answers import packed
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
-from echo_jax.memory.questions import BY_LAG, BY_TASK, NAMED, OF_MEMORY
-from echo_jax.memory.reading import packed
-from echo_jax.memory.rows import NATS, Row
-from echo_jax.memory.task_measurement import TaskMeasurement, TaskObject
+from echo_jax.memory.question import DECIMALS, NATS
 from echo_jax.report.number_formats import plain
 from echo_jax.storage import tensor_files
 

@@ -10,13 +10,12 @@ from echo_jax import environment
 from echo_jax.engine.grid import Execution, Here, complete
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.all_questions import NAMED, Row
+from echo_jax.memory.by_task.checked_task import BUILT_IN, task_of
 from echo_jax.memory.card.make_card import THREADS, check_sizes
 from echo_jax.memory.card.train_and_score import JOB, CardRun, cell_of_file, made_by, runs_at_once
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.protocol import PILOT_SEED
-from echo_jax.memory.questions import NAMED
-from echo_jax.memory.rows import Row
-from echo_jax.memory.task_measurement import BUILT_IN, task_of
 from echo_jax.report.number_formats import three_digits
 from echo_jax.storage import atomic_files
 

@@ -1,11 +1,8 @@
 """Show cards, as text, figures, pages and tables. Imports no jax.
 
-told_apart      which cards are compared, and which of them differ by their seeds
-table           cards ─► their table, as text too, and tidy rows
-built_in_cards  the cards that come with the package, and the cards in a folder
-comparison      two cards as a sentence with p
-figures         the two curves of a card, and the curves of several cards
-picture         what is left of a face that a network has read
-explore_page    the page on which cards are explored
-card_pages      the page and figure of a card; a folder of cards ─► its page, figures and tables
+table          cards ─► their table, as text too, and tidy rows
+figures        the two curves of a card, and the curves of several cards
+picture        what is left of a face that a network has read
+explore_page   the page on which cards are explored
+card_pages     the page and figure of a card; a folder of cards ─► its page, figures and tables
 """

@@ -18,11 +18,15 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from echo_jax.memory.bits import UNKNOWN
+from echo_jax.memory.all_questions import EVERY, OF_MEMORY, Row
+from echo_jax.memory.by_lag.lag_question import BY_LAG
 from echo_jax.memory.card_contents import Card
-from echo_jax.memory.pages import built_in_cards, explore_page, picture
-from echo_jax.memory.pages.built_in_cards import anchors
-from echo_jax.memory.pages.comparison import standing
+from echo_jax.memory.comparison import built_in_cards
+from echo_jax.memory.comparison.built_in_cards import anchors
+from echo_jax.memory.comparison.card_names import is_control, name_of
+from echo_jax.memory.comparison.compared_cards import standing
+from echo_jax.memory.comparison.told_apart import comparable, groups, track
+from echo_jax.memory.pages import explore_page, picture
 from echo_jax.memory.pages.figures import card_figure, panels_figure
 from echo_jax.memory.pages.table import (
     MEANINGS,
@@ -30,16 +34,12 @@ from echo_jax.memory.pages.table import (
     bits_text,
     cards_table,
     file_name,
-    is_control,
-    name_of,
     tidy_pairs,
     tidy_rows,
     tidy_seeds,
 )
-from echo_jax.memory.pages.told_apart import comparable, groups, track
 from echo_jax.memory.protocol import PILOT_SEED, Protocol
-from echo_jax.memory.questions import BY_LAG, EVERY, OF_MEMORY
-from echo_jax.memory.rows import Row
+from echo_jax.memory.question import UNKNOWN
 from echo_jax.report import styles
 from echo_jax.report.number_formats import counted, decimals, number, three_digits
 from echo_jax.report.page import PLAIN, Paper, write_for_paper, write_page

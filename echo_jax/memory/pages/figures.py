@@ -16,14 +16,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
-from echo_jax.memory.bits import accuracy_of_list
+from echo_jax.memory.all_questions import OF_MEMORY, Row
+from echo_jax.memory.by_key.key_question import BY_KEY, accuracy_of_list
+from echo_jax.memory.by_lag.lag_question import BY_LAG
 from echo_jax.memory.card_contents import Card, protocol_of, rows_that_count
-from echo_jax.memory.pages.built_in_cards import anchors, nearest
-from echo_jax.memory.pages.table import label_of, labels_of, name_of
-from echo_jax.memory.pages.told_apart import size_of, size_text, track
+from echo_jax.memory.comparison.built_in_cards import anchors, nearest
+from echo_jax.memory.comparison.card_names import label_of, labels_of, name_of
+from echo_jax.memory.comparison.told_apart import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.questions import BY_KEY, BY_LAG, OF_MEMORY, Question
-from echo_jax.memory.rows import Row
+from echo_jax.memory.question import Question
 from echo_jax.report import charts
 from echo_jax.report.number_formats import counted, number
 from echo_jax.report.styles import BLUE, GREY, INK, PALE, RULE

@@ -3,14 +3,12 @@
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
 from typing import Any
 
-from echo_jax.cell_names import name_shown
-from echo_jax.config import is_built_in
-from echo_jax.memory.bits import UNKNOWN
+from echo_jax.memory.all_questions import EVERY, NAMED, Row
 from echo_jax.memory.card_contents import Budget, Card, protocol_of
-from echo_jax.memory.pages.told_apart import (
+from echo_jax.memory.comparison.card_names import cell_of, labels_of
+from echo_jax.memory.comparison.told_apart import (
     comparable,
     few_seeds,
     letters_of,
@@ -20,8 +18,7 @@ from echo_jax.memory.pages.told_apart import (
     task_words,
     track,
 )
-from echo_jax.memory.questions import EVERY, NAMED, Question
-from echo_jax.memory.rows import Row
+from echo_jax.memory.question import UNKNOWN, Question
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.text_tables import Table
@@ -68,52 +65,6 @@ def file_name(group: Sequence[Card]) -> str:
     words = [track(largest), size_text(largest) if comparable(group) else "several"]
     words += [task_words(group[0])] if group[0].task else []
     return re.sub(r"[^\w.]+", "-", "-".join(words))
-
-
-def cell_of(card: Card) -> str:
-    """Return the name of the cell of `card` as after --cell, without block, module and file."""
-    return PurePath(card.cell.name.rpartition(":")[2]).stem
-
-
-def name_of(card: Card) -> str:
-    """Return the name of the cell of `card` for readers: its title, if the cell is of echo_jax."""
-    is_ours = is_built_in(card.cell.name) or is_control(card)
-    return name_shown(cell_of(card)) if is_ours else cell_of(card)
-
-
-def label_of(card: Card) -> str:
-    """Return the name that `card` was given, or its cell's name if the card has a default name.
-
-    A user gives a card a name by `--name`, or by renaming its folder.
-    """
-    block = "block-" if track(card).startswith("block") else ""
-    args = [f"-{name}-{x}" for name, x in card.cell.args.items()]
-    parts = [re.escape(re.sub(r"[^\w.-]+", "-", x)) for x in (f"{block}{cell_of(card)}", *args)]
-    more = "|".join([*parts[1:], r"-state-bytes-\d+", re.escape(f"-{card.numbers.digest}")])
-    more += f"|-{card.task.name}" if card.task else ""
-    by_default = re.fullmatch(f"{parts[0]}({more})*", card.name)
-    return name_of(card) if by_default else card.name
-
-
-def is_control(card: Card) -> bool:
-    """Return True if the cell of `card` is a control: its memory is known, or it is untrained."""
-    return "known_memory:" in card.cell.name
-
-
-def labels_of(cards: Sequence[Card]) -> list[str]:
-    """Return a label for each of `cards`, see `label_of`.
-
-    Where labels are equal, they also state the arguments of the cell. Where this leaves labels
-    equal, they are the names of the cards.
-    """
-    given = [" ".join(f"{key} {x}" for key, x in card.cell.args.items()) for card in cards]
-    labels = [label_of(card) for card in cards]
-    whole = [f"{a} {b}".strip() for a, b in zip(labels, given, strict=True)]
-    forms = labels, whole, [card.name for card in cards]
-    return [
-        next((form[i] for form in forms if form.count(form[i]) == 1), card.name)
-        for i, card in enumerate(cards)
-    ]
 
 
 def tidy_rows(cards: Sequence[Card]) -> list[dict[str, Any]]:

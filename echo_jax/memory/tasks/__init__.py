@@ -1,4 +1,4 @@
-"""Built-in tasks, by the names of their files; `memory.task_measurement` says what a task is.
+"""Built-in tasks, by the names of their files; `by_task.checked_task` says what a task is.
 
 selective_copy, noisy_recall    recite marked symbols; recall values by their keys
 by_key                          recall values by keys; the level is the number of pairs

@@ -14,7 +14,7 @@ from whole_runs import train_and_evaluate
 import echo_jax
 from echo_jax.config import changed, chosen
 from echo_jax.echo import many_seeds
-from echo_jax.echo.programs import Programs
+from echo_jax.echo.compiled_programs import Programs
 from echo_jax.echo.run.result import Scores
 from echo_jax.echo.studies import run_grid_point, study_call
 from echo_jax.echo.studies.catalogue import Study

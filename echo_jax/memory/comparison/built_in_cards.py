@@ -13,12 +13,13 @@ import msgspec
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.all_questions import Row
+from echo_jax.memory.by_lag.lag_question import BY_LAG
 from echo_jax.memory.card_contents import Card, protocol_of
-from echo_jax.memory.pages.table import cell_of, name_of
-from echo_jax.memory.pages.told_apart import comparable, kind, size_of, size_text
+from echo_jax.memory.comparison.card_names import cell_of, name_of
+from echo_jax.memory.comparison.told_apart import comparable, kind, size_of, size_text
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.questions import BY_LAG, Question
-from echo_jax.memory.rows import Row
+from echo_jax.memory.question import Question
 
 FILE = "built_in_cards.json"
 
@@ -31,7 +32,7 @@ VARIANTS = {"numbers", "dtype"}  # options of a register that is not the one of 
 @functools.cache
 def built_in_cards() -> Sequence[Card]:
     """Return the cards that come with the package, sorted by name."""
-    text = resources.files("echo_jax.memory.pages").joinpath(FILE).read_bytes()
+    text = resources.files("echo_jax.memory.comparison").joinpath(FILE).read_bytes()
     return msgspec.json.decode(text, type=list[Card])
 
 

@@ -29,9 +29,9 @@ from echo_jax.cells.user_cell_check import Candidate, check_program
 from echo_jax.learner.network import Network, Params
 from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.learner.update import TrainState, fused_adam, update
+from echo_jax.memory.all_questions import Row
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.questions import Question
-from echo_jax.memory.rows import Row
+from echo_jax.memory.question import Question
 
 
 class Sets(NamedTuple):

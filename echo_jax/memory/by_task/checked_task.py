@@ -1,6 +1,6 @@
-"""Check a task, which draws sequences, and train a network to learn its targets.
+"""Check a task, which draws sequences and says where an answer is due.
 
-A task is a module, or any object, that draws sequences and says where an answer is due.
+A task is a module, or any object, with these members:
 
 tokens, answers          the numbers of different inputs and of different answers
 draw(key, rows, part)    inputs int `[B, T]` below `tokens`, targets int `[B, T]` below `answers`,
@@ -33,30 +33,23 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.errors import JAXIndexError, JAXTypeError
 from msgspec import UNSET, UnsetType
 from scipy.special import entr
 
 from echo_jax.cells import user_cell
-from echo_jax.cells.interface import Cell
 from echo_jax.exceptions import ConfigError, EchoError, reason
-from echo_jax.learner import network
-from echo_jax.learner.loss import correct, cross_entropy, mean_where
-from echo_jax.learner.network import Network, Params
 from echo_jax.learner.random_tokens import Purpose, purpose_key
-from echo_jax.memory import learning, tasks
-from echo_jax.memory.learning import Measurement, Scores, Sets, set_keys
+from echo_jax.memory import tasks
+from echo_jax.memory.by_task.task_question import MeasuredTask, TaskScore
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.questions import BY_TASK
-from echo_jax.memory.rows import MeasuredTask, TaskRow, TaskScore, with_known
 from echo_jax.memory.tasks import TaskRows
-from echo_jax.memory.tasks.by_key import Recall
-from echo_jax.probing.recalibration import fitted_factors, recalibrated_nats
 
 PARTS = ("training", "validation", "final")
 
+
 BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(tasks.__path__))
+
 
 MEMBERS = ("tokens", "answers", "draw")
 
@@ -307,156 +300,3 @@ class _Check(NamedTuple):
 
 def _equal(one: TaskRows, other: TaskRows) -> bool:
     return all(map(np.array_equal, one, other))
-
-
-class ReadoutMeasurement(Measurement):
-    """A measurement in which a linear readout of the cell's output at each step learns a task.
-
-    The loss is the mean cross-entropy over all scored targets of a batch. The level of the task
-    rises from the first to the last during the first updates, a share `Protocol.ramp` of all.
-    """
-
-    def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:
-        """Build the network around `cell`, fed one-hot tokens of `task`; nothing is compiled.
-
-        `protocol` has the numbers of the measure.
-        """
-        self.protocol = protocol
-        self.task = task
-        readout = nn.Dense(task.answers, kernel_init=nn.initializers.lecun_normal())
-        self.network = Network(cell, readout, task.tokens, task.tokens, task.answers)
-
-    def init_params(self, key: chex.PRNGKey) -> Params:
-        """Return the initial parameters of the cell and of the readout, drawn from `key`."""
-        return network.init_params(self.network, key)
-
-    def draw(self, key: chex.PRNGKey, level: chex.Array) -> TaskRows:
-        """Return a batch of B rows for training at `level`, drawn from `key`."""
-        return self.task.draw(key, self.protocol.rows, "training", level)
-
-    def loss(self, params: Params, key: chex.PRNGKey, done: chex.Numeric) -> chex.Array:
-        """Return the mean cross-entropy, in nats, of `params` on the scored targets of a batch.
-
-        The batch is drawn from `key`, at the level after the share `done` of the updates.
-        """
-        drawn = self.draw(key, self.ramp(done))
-        logits = self.logits(params, drawn.tokens)
-        return mean_where(cross_entropy(logits, drawn.targets), drawn.scored)
-
-    def ramp(self, done: chex.Numeric) -> chex.Array:
-        """Return the level of the task after the share `done` of the updates."""
-        levels = self.task.levels
-        risen = jnp.minimum(done / self.protocol.ramp, 1.0)
-        return levels.start + levels.step * jnp.floor((len(levels) - 1) * risen).astype(jnp.int32)
-
-    def logits(self, params: Params, tokens: chex.Array) -> chex.Array:
-        """Return the logits of `params` at each step, `[B, T, answers]`, by the cell's scan.
-
-        The `tokens` are int32 `[B, T]`.
-        """
-        state = self.network.initial_state(params, len(tokens))
-        _, outputs = network.unroll(self.network, params, state, tokens, None)
-        return network.read_out(self.network, params, outputs).swapaxes(0, 1)
-
-    def right(self, params: Params, rows: TaskRows) -> chex.Array:
-        """Return the number of right answers of `params` on `rows`, by the cell's scan."""
-        return jnp.sum(correct(self.logits(params, rows.tokens), rows.targets) & rows.scored)
-
-    def by_steps(
-        self, params: Params, streams: chex.Array, read: Callable[[chex.Array], chex.Array]
-    ) -> tuple[chex.Array, chex.Array]:
-        """Return `read(logits)` at each step, `[B, T, ...]`, and the bytes of a state.
-
-        The cell with `params` runs by single steps over `streams`, int32 `[B, T]`. `read` gets the
-        logits of one step, `[answers]`.
-        """
-        net = self.network
-
-        def answer(_: Any, output: chex.Array) -> chex.Array:
-            return read(network.read_out(net, params, output[0]))
-
-        return learning.by_steps(net, params, streams, answer)
-
-
-class TaskMeasurement(ReadoutMeasurement):
-    """The measurement of a task, scored at its last level. The question is `questions.BY_TASK`."""
-
-    question = BY_TASK
-    task: TaskObject
-
-    def draw_sets(self, seed: chex.Numeric, weights: chex.Array) -> Sets:
-        """Return the data sets of `seed` and `weights`, the digest of the trained weights.
-
-        The calibration and the validation set are drawn from the part validation of the task, and
-        the final set from the part final.
-        """
-        # The first recalibrates: a factor that is fitted to the scored rows would add bits.
-        parts = "validation", "validation", "final"
-        rows, level = self.protocol.streams, self.task.levels[-1]
-        keys = zip(set_keys(seed, weights), parts, strict=True)
-        return Sets(*(self.task.draw(key, rows, part, level) for key, part in keys))
-
-    def score(self, params: Params, sets: Sets) -> Scores:
-        """Return the scores `[3]` of `params` on the validation and on the final rows of `sets`.
-
-        The scores are the accuracy, the nats per recalibrated answer, and the entropy of the right
-        answers.
-        """
-        streams = jnp.concatenate([drawn.tokens for drawn in sets])
-        found, carried = self.by_steps(params, streams, lambda logits: logits)
-        validation, final = self.scores_of(found, sets)
-        return Scores(validation, final, accuracy=validation[0], bytes=carried)
-
-    def scores_of(self, found: chex.Array, sets: Sets) -> list[chex.Array]:
-        """Return the scores `[3]` of the validation and of the final rows, see `score`.
-
-        `found` has the logits on all rows of the three `sets`, `[B, T, answers]`.
-        """
-        calibration, *scored = jnp.split(found, len(sets))
-        factors = self.factors(calibration, sets.calibration)
-        doubt = 1 / jnp.sum(sets.calibration.scored)
-        of_sets = zip(scored, sets[1:], strict=True)
-        return [accuracy_nats_entropy(factors, doubt, *of) for of in of_sets]
-
-    def factors(self, logits: chex.Array, drawn: TaskRows) -> chex.Array:
-        """Return the factor of recalibration, `[1]`, fitted to `logits` on the rows `drawn`.
-
-        The logits of steps that are not scored become 0, so that these steps do not change the
-        factor.
-        """
-        scored = jnp.where(drawn.scored[..., None], logits, 0.0)
-        examples = scored.reshape(-1, 1, logits.shape[-1])
-        protocol = self.protocol
-        targets = drawn.targets.reshape(-1, 1)
-        return fitted_factors(examples, targets, protocol.largest_factor, protocol.halvings)
-
-    def scan_accuracy(self, params: Params, sets: Sets) -> chex.Array:
-        """Return the accuracy of `params` on the validation data of `sets`, by the cell's scan.
-
-        Training uses the scan, and the score uses single steps.
-        """
-        return self.right(params, sets.validation) / jnp.sum(sets.validation.scored)
-
-    def row(self, fields: dict[str, Any]) -> TaskRow:
-        """Return the row of a run from its `fields`, with the scores that `score` returned."""
-        sets = [name for name in ("validation", "final") if fields[name] is not None]
-        scores = {name: TaskScore(*fields[name]) for name in sets}
-        return with_known(TaskRow, {"task": self.task.measured, **fields, **scores})
-
-
-def accuracy_nats_entropy(
-    factors: chex.Array, doubt: chex.Array, logits: chex.Array, drawn: TaskRows
-) -> chex.Array:
-    """Return the accuracy, the nats per answer and the entropy of the targets, float32 `[3]`.
-
-    The targets are the scored targets of `drawn`, and the `logits` `[B, T, answers]` answer them.
-    `factors` and `doubt` recalibrate the logits, see `recalibrated_nats`.
-    """
-    answers = logits.shape[-1]
-    right = mean_where(correct(logits, drawn.targets), drawn.scored)
-    examples = logits.reshape(-1, 1, answers), drawn.targets.reshape(-1, 1)
-    nats = recalibrated_nats(factors, doubt, *examples).reshape(drawn.scored.shape)
-    of_answers = jax.nn.one_hot(drawn.targets, answers) * drawn.scored[..., None]
-    shares = jnp.sum(of_answers, axis=(0, 1)) / jnp.sum(drawn.scored)
-    entropy = jnp.sum(jax.scipy.special.entr(shares))
-    return jnp.stack([right, mean_where(nats, drawn.scored), entropy])

@@ -9,11 +9,13 @@ from pathlib import Path
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.all_questions import EVERY, OF_MEMORY
+from echo_jax.memory.by_lag.lag_question import BY_LAG
 from echo_jax.memory.card_contents import CARD_FILE, Card
-from echo_jax.memory.pages import built_in_cards, told_apart
-from echo_jax.memory.pages.built_in_cards import anchors
-from echo_jax.memory.pages.table import is_control, labels_of, name_of
-from echo_jax.memory.questions import BY_LAG, EVERY, OF_MEMORY, Question
+from echo_jax.memory.comparison import built_in_cards, told_apart
+from echo_jax.memory.comparison.built_in_cards import anchors
+from echo_jax.memory.comparison.card_names import is_control, labels_of, name_of
+from echo_jax.memory.question import Question
 from echo_jax.report.number_formats import number, three_digits
 
 

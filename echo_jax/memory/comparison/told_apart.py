@@ -9,10 +9,11 @@ import numpy as np
 from msgspec import UnsetType
 
 from echo_jax import statistics
+from echo_jax.memory.all_questions import EVERY
+from echo_jax.memory.by_task.task_question import MeasuredTask
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.questions import EVERY, Question
-from echo_jax.memory.rows import MeasuredTask
+from echo_jax.memory.question import Question
 from echo_jax.report.number_formats import number
 
 TRACKS = ("block", "bare")

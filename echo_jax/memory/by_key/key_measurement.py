@@ -18,13 +18,12 @@ from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner.loss import correct
 from echo_jax.learner.network import Params
 from echo_jax.learner.random_tokens import Purpose, purpose_key
-from echo_jax.memory.bits import accuracy_bits
-from echo_jax.memory.learning import AnswersAtOnce, Scores, Sets, set_keys
+from echo_jax.memory.by_key.key_question import BY_KEY, KeyRow, accuracy_bits
+from echo_jax.memory.measurement import AnswersAtOnce, Scores, Sets, set_keys
+from echo_jax.memory.picture_answers import PAIRS, STREAMS, SYMBOLS, VALUES
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.questions import BY_KEY
-from echo_jax.memory.reading import PAIRS, STREAMS, SYMBOLS, VALUES
-from echo_jax.memory.rows import KeyRow, with_known
-from echo_jax.memory.task_measurement import ReadoutMeasurement
+from echo_jax.memory.question import with_known
+from echo_jax.memory.readout_measurement import ReadoutMeasurement
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
 from echo_jax.probing.recalibration import crossing

@@ -1,9 +1,9 @@
-"""A linear probe of states: Fisher's linear discriminant, fitted in closed form. Pure.
+"""Read values from states by Fisher's linear discriminant, fitted in closed form. Pure.
 
-A probe measures what can be read out linearly. If a probe finds a value, the network need not use
-this value. If a probe does not find a value, a nonlinear readout may still do so: `a xor b` in a
-state that holds `a` and `b` side by side. Score a probe on states to which it was not fitted, and
-compare its accuracy with the share of the most common value.
+A discriminant measures what can be read out linearly. If it finds a value, the network need not use
+this value. If it does not find a value, a nonlinear readout may still do so: `a xor b` in a state
+that holds `a` and `b` side by side. Score it on states to which it was not fitted, and compare its
+accuracy with the share of the most common value.
 """
 
 from typing import NamedTuple
@@ -25,14 +25,14 @@ CONSTANT = 1e-5
 weight 0: float32 resolves 6e-8 of the magnitude, too coarse for such a deviation."""
 
 
-class Probe(NamedTuple):
+class Discriminant(NamedTuple):
     """A linear readout from F units to C classes, with the scores `states @ weights + bias`."""
 
     weights: chex.Array  # float32 `[F, C]`, 0 for a constant unit
     bias: chex.Array  # float32 `[C]`, -inf for a class that was absent from the fit
 
 
-def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
+def fit(states: chex.Array, labels: chex.Array, classes: int) -> Discriminant:
     """Return Fisher's linear discriminant of `states` (Hastie et al. 2009, section 4.3).
 
     This is the Bayes rule for Gaussian classes with means m_c and one covariance S; x is
@@ -65,13 +65,13 @@ def fit(states: chex.Array, labels: chex.Array, classes: int) -> Probe:
     bias = log_prior - jnp.sum(means.T * weights, axis=0) / 2
     # For states as they are given, and not standardised.
     weights = weights * scale[:, None]
-    return Probe(weights, bias - _product(centre, weights))
+    return Discriminant(weights, bias - _product(centre, weights))
 
 
-def accuracy(probe: Probe, states: chex.Array, labels: chex.Array) -> chex.Array:
+def accuracy(fitted: Discriminant, states: chex.Array, labels: chex.Array) -> chex.Array:
     """Return the share of `states` `[N, F]` whose label, in `labels` `[N]`, scores highest."""
     chex.assert_equal_shape_prefix([states, labels], 1)
-    found = jnp.argmax(_product(states, probe.weights) + probe.bias, axis=-1)
+    found = jnp.argmax(_product(states, fitted.weights) + fitted.bias, axis=-1)
     return jnp.mean((found == labels).astype(jnp.float32))
 
 

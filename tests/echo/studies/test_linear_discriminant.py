@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from echo_jax.echo.studies import linear_probe
+from echo_jax.echo.studies import linear_discriminant
 
 V, UNITS, STATES = 8, 24, 4096
-fit = jax.jit(linear_probe.fit, static_argnums=2)
-accuracy = jax.jit(linear_probe.accuracy)
+fit = jax.jit(linear_discriminant.fit, static_argnums=2)
+accuracy = jax.jit(linear_discriminant.accuracy)
 
 
 def pairs(rng):

@@ -22,8 +22,8 @@ from echo_jax.learner import network
 from echo_jax.learner.loss import correct, cross_entropy
 from echo_jax.learner.network import Params
 from echo_jax.learner.random_tokens import uniform_tokens
-from echo_jax.memory.bits import lag_bits
-from echo_jax.memory.learning import (
+from echo_jax.memory.by_lag.lag_question import BY_LAG, LagRow, lag_bits
+from echo_jax.memory.measurement import (
     AnswersAtOnce,
     HeadLogits,
     Measurement,
@@ -32,10 +32,9 @@ from echo_jax.memory.learning import (
     by_steps,
     set_keys,
 )
+from echo_jax.memory.picture_answers import fixed_streams
 from echo_jax.memory.protocol import Protocol
-from echo_jax.memory.questions import BY_LAG
-from echo_jax.memory.reading import fixed_streams
-from echo_jax.memory.rows import LagRow, with_known
+from echo_jax.memory.question import with_known
 from echo_jax.probing.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 
 

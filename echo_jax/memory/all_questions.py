@@ -1,0 +1,41 @@
+"""List the questions of a card: by lag, by key, and of a task. Imports no jax.
+
+A question is a folder, such as `by_lag`, with a file for its rows, bits and words, `lag_question`,
+and a file for its network, data and score, `lag_measurement`. A new question is named here, in
+`protocol.QuestionName`, among the fields of `card_contents.Card`, and in
+`card.train_and_score.InJax`; if it has curves, `pages.figures` draws them.
+"""
+
+from collections.abc import Sequence
+
+from echo_jax.memory.by_key.key_question import BY_KEY, BitsByKey, KeyRow
+from echo_jax.memory.by_lag.lag_question import BY_LAG, BitsByLag, LagRow
+from echo_jax.memory.by_task.task_question import BY_TASK, BitsAnAnswer, TaskRow
+from echo_jax.memory.protocol import Protocol, QuestionName
+from echo_jax.memory.question import Question
+
+Row = LagRow | KeyRow | TaskRow
+
+Bits = BitsByLag | BitsByKey | BitsAnAnswer
+
+OF_MEMORY: tuple[Question, ...] = (BY_LAG, BY_KEY)
+"""The questions of a card without a task; both have curves."""
+
+EVERY: tuple[Question, ...] = (*OF_MEMORY, BY_TASK)
+"""All questions, in the order in which a card lists them."""
+
+NAMED: dict[QuestionName, Question] = {each.name: each for each in EVERY}
+
+
+def order(question: QuestionName, updates: int) -> tuple[int, int]:
+    """Return a key that sorts the runs of a card by `question`, then by number of `updates`."""
+    return list(NAMED).index(question), updates
+
+
+def bits_of(rows: Sequence[Row], protocol: Protocol) -> Bits:
+    """Return the bits of `rows` of one configuration, by the numbers of `protocol`.
+
+    A seed whose run was not finite has 0 bits.
+    """
+    by_seed = sorted(rows, key=lambda row: row.seed)
+    return NAMED[by_seed[0].configuration.question].measure(by_seed, protocol)

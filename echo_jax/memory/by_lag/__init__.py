@@ -1,0 +1,1 @@
+"""Ask by lag: heads read each earlier token of a random stream from the state."""

@@ -1,0 +1,1 @@
+"""Ask task: a readout of the outputs learns the targets that a task draws."""
