@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from echo_jax.cells.block import flat_state
+from echo_jax.cells.state_numbers import flat_state
 from echo_jax.engine.grid import Execution
 from echo_jax.memory.by_key.key_measurement import fixed_pairs
 from echo_jax.memory.by_key.key_question import KeyRow

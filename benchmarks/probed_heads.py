@@ -18,7 +18,7 @@ from echo_jax.memory import card_contents
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement, draw_streams
 from echo_jax.memory.by_lag.lag_question import lag_bits
 from echo_jax.memory.card.train_and_score import named_cell
-from echo_jax.memory.measurement import Sets
+from echo_jax.memory.measurement import RunInputs, Sets, init, train_updates
 from echo_jax.memory.protocol import STANDARD, Protocol
 
 CARDS = Path(__file__).parents[1] / "docs" / "cards"
@@ -32,9 +32,9 @@ def own_and_probed(
     The network is that of seed 0 after some updates, of the first so many at a rate by cosine.
     """
     measurement = LagMeasurement(cell, protocol)
-    run = measurement.RunInputs(np.int32(0), np.float32(rate), np.int32(updates))
-    state = jax.jit(functools.partial(measurement.init, measurement))(run)
-    train = jax.jit(functools.partial(measurement.train_updates, measurement))
+    run = RunInputs(np.int32(0), np.float32(rate), np.int32(updates))
+    state = jax.jit(functools.partial(init, measurement))(run)
+    train = jax.jit(functools.partial(train_updates, measurement))
     for _ in range(updates // protocol.updates_at_once):
         state, _ = train(run, state)
     params = state.params

@@ -26,7 +26,7 @@ from initial_weights import controls, manipulated
 from outcomes import OUTCOMES, text
 
 import echo_jax
-from echo_jax.cells.block import trained_numbers
+from echo_jax.cells.trained_numbers import trained_numbers
 from echo_jax.engine import grid
 from echo_jax.learner.chunk_loop import train_chunks
 from echo_jax.learner.random_tokens import Purpose, purpose_key

@@ -9,7 +9,6 @@ y    = RMSNorm(x)                     after the last layer
 
 import bisect
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import chex
@@ -19,15 +18,14 @@ import jax.numpy as jnp
 from echo_jax.cells.interface import (
     Carry,
     Cell,
-    CellParams,
     Mask,
     at_least,
     is_tokens,
     scan_over_time,
 )
 from echo_jax.cells.linear_layers import rms_norm
+from echo_jax.cells.trained_numbers import trained_arrays, trained_numbers
 from echo_jax.exceptions import ConfigError
-from echo_jax.jax_settings import GENERATOR
 
 CONVOLVED = 4
 """The number of inputs that the convolution of a layer sees."""
@@ -287,57 +285,3 @@ def convolve_all(
     shifted = (seen[before - n :][: len(xs)] * layer.conv[n] for n in range(CONVOLVED))
     newest_first = jnp.flip(seen[-before:], 0).swapaxes(0, 1)
     return newest_first, sum(shifted) + layer.conv_bias
-
-
-def own_state(cell: Cell, state: Carry) -> Carry:
-    """Return `state`, the state of `cell`, or for a block the state of the cell in each layer."""
-    return [layer.cell for layer in state] if isinstance(cell, Block) else state
-
-
-def flat_state(cell: Cell, state: Carry, rows: int) -> chex.Array:
-    """Return the numbers of `own_state(cell, state)` side by side, float32 `[rows, n]`.
-
-    `rows` is the number of rows of `state`, and n the number of numbers of a row, where a complex
-    number counts as two.
-    """
-    leaves = jax.tree.leaves(own_state(cell, state))
-    reals = [part for x in leaves for part in ((x.real, x.imag) if jnp.iscomplexobj(x) else (x,))]
-    flat = [jnp.reshape(x, (rows, -1)).astype(jnp.float32) for x in reals]
-    return jnp.concatenate([jnp.zeros((rows, 0)), *flat], axis=-1)
-
-
-def trained_numbers(cell: Cell, input_size: int, trained: Sequence[bool] = ()) -> int:
-    """Return how many of the numbers in the parameters of a cell are trained.
-
-    Args:
-      cell: the cell.
-      input_size: F, the features of an input.
-      trained: the result of `trained_arrays`, which does not depend on sizes; () to compute it.
-    """
-    sizes = [leaf.size for leaf in jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size)))]
-    trained = trained or trained_arrays(cell, input_size)
-    return sum(n for n, counts in zip(sizes, trained, strict=True) if counts)
-
-
-def trained_arrays(cell: Cell, input_size: int) -> list[bool]:
-    """Return, for each array of the cell's parameters, whether training changes the array.
-
-    Arrays that `prepare` passes through `stop_gradient` are not trained. For a PyTorch layer, also
-    in a block, all arrays count as trained. `input_size` is the number of features of an input.
-    """
-    if cell.framework:
-        return [True] * len(jax.tree.leaves(jax.eval_shape(lambda: first(cell, input_size))))
-    params = first(cell, input_size)
-    # Not through a step: there 22 of the 23 arrays of RWKV-7 have a zero gradient at first.
-    prepared, pull = jax.vjp(cell.prepare, params)
-    gradients = jax.tree.leaves(pull(jax.tree.map(jnp.ones_like, prepared))[0])
-    return [bool(jnp.any(x)) for x in gradients]
-
-
-def first(cell: Cell, input_size: int) -> CellParams:
-    """Return initial parameters of a cell for inputs of `input_size` features.
-
-    They are drawn from a fixed key.
-    """
-    key: chex.PRNGKey = jax.random.key(0, impl=GENERATOR)
-    return cell.init(key, input_size)

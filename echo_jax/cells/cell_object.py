@@ -17,11 +17,11 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from echo_jax.cells import registry, user_cell
-from echo_jax.cells.adapters.adapt import BlockOf, adapt, is_cell, options_of, size_of
+from echo_jax.cells.adapt import BlockOf, adapt, is_cell, options_of, size_of
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
 from echo_jax.cells.registry import options_in, text_of
-from echo_jax.cells.state_size import sized
+from echo_jax.cells.state_search import sized
 from echo_jax.cells.user_cell_check import check_shapes
 from echo_jax.config import BLOCK_PREFIX, OBJECT_PREFIX, NetworkConfig, RunConfig, is_built_in
 from echo_jax.exceptions import ConfigError, shown

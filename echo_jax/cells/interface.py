@@ -67,10 +67,10 @@ class Cell:
     starts_from_params: ClassVar[bool] = True
     """False if `initial_state` does not use `params`, which may then be None."""
     sized_by: ClassVar[tuple[str, ...]] = ()
-    """Options that size the state: `state_size.sized` searches the first option that is not given.
+    """Options that size the state: `state_search.sized` searches the first one that is not given.
     () stands for the number of units."""
     sized_with: ClassVar[tuple[str, ...]] = ()
-    """Options that `state_size.sized` sets to the value of the searched option, unless given."""
+    """Options that `state_search.sized` sets to the value of the searched option, unless given."""
     framework: ClassVar[str | None] = None
     """The package that computes the steps, such as torch; JAX sees only shapes. None for JAX."""
     names: ClassVar[Mapping[str, str]] = {}

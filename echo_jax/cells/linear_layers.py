@@ -10,6 +10,9 @@ from flax.core.scope import LazyRng
 
 from echo_jax.cells.interface import Carry
 
+SHUT = -1e30
+"""The logarithm of a gate that lets nothing in; finite, so that differences are numbers."""
+
 
 def linear_uniform(key: chex.PRNGKey, shape: tuple[int, ...], inputs: int) -> chex.Array:
     """Return random weights or biases of a linear layer, uniform within 1 / sqrt(inputs) of 0.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from echo_jax.cell_names import CELLS
-from echo_jax.cells.adapters.adapt import BlockOf, construct, options_of, size_of
+from echo_jax.cells.adapt import BlockOf, construct, options_of, size_of
 from echo_jax.cells.interface import Cell
 from echo_jax.config import (
     BLOCK_PREFIX,

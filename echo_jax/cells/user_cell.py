@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from echo_jax.cells.adapters.adapt import ADAPTERS, KINDS, REQUIRED, is_cell
+from echo_jax.cells.adapt import INSTALLED_BY, KINDS, REQUIRED, is_cell
 from echo_jax.config import BLOCK_PREFIX, is_built_in, is_handed_over
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.jax_settings import SETTINGS
@@ -86,8 +86,8 @@ def _import_error(field: str, name: str, error: BaseException) -> ConfigError:
     where = f"{line}: " if line else ""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     fix = "fix its code, or name a module that Python finds and a class in it"
-    if missing in ADAPTERS:
-        fix = f"run pip install '{ADAPTERS[missing][2]}'"
+    if missing in INSTALLED_BY:
+        fix = f"run pip install '{INSTALLED_BY[missing]}'"
     return ConfigError(field, name, f"cannot be imported ({where}{reason(error)})", fix)
 
 

@@ -22,8 +22,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.block import flat_state
 from echo_jax.cells.interface import Carry, hold
+from echo_jax.cells.state_numbers import flat_state
 from echo_jax.config import LARGEST, RunConfig
 from echo_jax.echo.data import Rows, rows_where
 from echo_jax.echo.training import feed as feed_rows
@@ -164,8 +164,9 @@ def steps(
 def states(config: RunConfig, network: Network, params: Params, tokens: chex.Array) -> chex.Array:
     """Return the states at the end of the rows that `tokens`, int32 `[N]`, end: float32 `[N, D]`.
 
-    The network has seen no token before. The D numbers are those of `cells.block.flat_state`; they
-    are meaningless for a token that comes before the window is full.
+    The network has seen no token before. The D numbers are those of
+    `cells.state_numbers.flat_state`; they are meaningless for a token that comes before the window
+    is full.
     """
 
     def one(state: EchoState, token: chex.Array) -> tuple[EchoState, chex.Array]:

@@ -23,8 +23,8 @@ import numpy as np
 import optax
 from jax.stages import Lowered
 
-from echo_jax.cells.block import own_state
 from echo_jax.cells.interface import Carry
+from echo_jax.cells.state_numbers import own_state
 from echo_jax.cells.user_cell_check import Candidate, check_program
 from echo_jax.learner.network import Network, Params
 from echo_jax.learner.random_tokens import Purpose, purpose_key

@@ -235,7 +235,7 @@ class Question(Interface):
     def least_bytes(self, protocol: Protocol) -> int:
         """Return a lower bound of the bytes that data sets and logits take under `protocol`."""
 
-    def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> Seeded:
+    def measure(self, rows: Sequence[Any], protocol: Protocol, /) -> Any:
         """Return the bits of `rows` of one configuration: one row for each seed, in order.
 
         The bits of a row depend on the numbers of `protocol`.

@@ -28,8 +28,8 @@ from echo_jax.cells.adapters.torch_adapter import (
     parameters,
     tensor,
 )
-from echo_jax.cells.adapters.torch_check import check_layer
 from echo_jax.cells.interface import Cell
+from echo_jax.cells.torch_check import check_layer
 from echo_jax.cells.user_cell_check import Candidate
 from echo_jax.exceptions import ConfigError
 from echo_jax.learner.loss import correct

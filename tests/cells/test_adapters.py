@@ -16,7 +16,7 @@ from run_folders import AVERAGE
 
 import echo_jax
 from echo_jax.cells import registry, user_cell_check
-from echo_jax.cells.adapters.adapt import REQUIRED, adapt, construct, size_of
+from echo_jax.cells.adapt import REQUIRED, adapt, construct, size_of
 from echo_jax.config import NetworkConfig, RunConfig
 from echo_jax.exceptions import ConfigError
 from echo_jax.learner import network

@@ -12,7 +12,7 @@ from flax import linen as nn
 from flax import nnx
 
 from echo_jax.cells import cell_object, known_memory
-from echo_jax.cells.adapters.adapt import BlockOf, adapt
+from echo_jax.cells.adapt import BlockOf, adapt
 from echo_jax.cells.block import Block
 from echo_jax.cells.registry import options_in
 from echo_jax.cells.vector_state.delay_line_mlp import DelayLineMLP

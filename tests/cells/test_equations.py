@@ -5,7 +5,7 @@ import cell_reference
 import pytest
 
 from echo_jax.cells import known_memory
-from echo_jax.cells.adapters.adapt import adapt
+from echo_jax.cells.adapt import adapt
 from echo_jax.cells.block import Block
 from echo_jax.cells.matrix_state import delta_net, mamba2, mlstm, rwkv7
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell

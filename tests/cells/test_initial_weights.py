@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cell_reference import sigmoid
 
-from echo_jax.cells.adapters.adapt import LinenCell
+from echo_jax.cells.adapters.linen_cell import LinenCell
 from echo_jax.cells.block import Block
 from echo_jax.cells.matrix_state.delta_net import GatedDeltaNetCell
 from echo_jax.cells.matrix_state.gated_linear_attention import GLACell

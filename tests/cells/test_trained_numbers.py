@@ -6,7 +6,8 @@ import pytest
 from tiny_memory import TINY
 
 from echo_jax.cells import known_memory, registry
-from echo_jax.cells.block import Block, trained_arrays, trained_numbers
+from echo_jax.cells.block import Block
+from echo_jax.cells.trained_numbers import trained_arrays, trained_numbers
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.by_key.key_measurement import KeyMeasurement
 

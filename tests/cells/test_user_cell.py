@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from echo_jax.cells import registry, user_cell
-from echo_jax.cells.adapters.adapt import BlockOf
+from echo_jax.cells.adapt import BlockOf
 from echo_jax.exceptions import ConfigError
 
 CELL = "import flax.linen as nn\n\n\nclass Mine(nn.GRUCell):\n    pass\n"

@@ -17,7 +17,7 @@ from jax.experimental.buffer_callback import buffer_callback
 
 from echo_jax.cell_names import CELLS
 from echo_jax.cells import registry, user_cell_check
-from echo_jax.cells.adapters.adapt import adapt
+from echo_jax.cells.adapt import adapt
 from echo_jax.exceptions import ConfigError
 from echo_jax.learner.network import Network
 from echo_jax.memory import measurement

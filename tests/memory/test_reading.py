@@ -17,8 +17,8 @@ from running import module_in
 from scipy import optimize, special
 from tiny_memory import NUMBERS, TINY
 
-from echo_jax.cells.block import flat_state
 from echo_jax.cells.known_memory import RecallTable, ShiftRegister, ValueList
+from echo_jax.cells.state_numbers import flat_state
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner.random_tokens import uniform_tokens
 from echo_jax.memory import card_contents as cards

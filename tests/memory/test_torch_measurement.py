@@ -9,9 +9,9 @@ import pytest
 from tiny_memory import NUMBERS, TINY
 
 import echo_jax
-from echo_jax.cells.adapters.adapt import BlockOf
+from echo_jax.cells.adapt import BlockOf
 from echo_jax.cells.registry import build
-from echo_jax.cells.state_size import state_bytes
+from echo_jax.cells.state_numbers import state_bytes
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.card.train_and_score import (
     measurable,

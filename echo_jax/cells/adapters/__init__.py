@@ -1,4 +1,6 @@
-"""Adapt cells of other libraries as a `Cell`, so that the rest of the package knows no library.
+"""Wrap cells of other libraries as a `Cell`; `cells.adapt` chooses the wrapper.
 
-adapt, with Linen and plain functions ─► nnx_cell | equinox_cell | torch_adapter ─► torch_check
+linen_cell, functions_cell   a cell of Linen; plain functions
+built_cell                   the base of the others, whose library builds a new cell for each seed
+nnx_cell, equinox_cell, torch_adapter   NNX, Equinox, PyTorch
 """

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.adapters.adapt import BuiltCell
+from echo_jax.cells.adapters.built_cell import BuiltCell
 from echo_jax.cells.interface import Carry, CellParams
 from echo_jax.jax_settings import GENERATOR
 

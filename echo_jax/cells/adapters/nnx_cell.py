@@ -7,7 +7,7 @@ import chex
 import jax
 from flax import nnx
 
-from echo_jax.cells.adapters.adapt import BuiltCell
+from echo_jax.cells.adapters.built_cell import BuiltCell
 from echo_jax.cells.interface import Carry, CellParams
 from echo_jax.jax_settings import GENERATOR
 

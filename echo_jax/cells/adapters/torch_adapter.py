@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from echo_jax.cells.adapters.adapt import BuiltCell
+from echo_jax.cells.adapters.built_cell import BuiltCell
 from echo_jax.cells.block import CONVOLVED, Block
 from echo_jax.cells.interface import Carry, CellParams
 

@@ -8,10 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from echo_jax.cells.linear_layers import SHUT
 from echo_jax.cells.matrix_state.key_value_cell import KeyValueCell
-
-SHUT = -1e30
-"""The logarithm of a gate that lets nothing in; finite, so that differences are numbers."""
 
 
 class MLSTMParams(NamedTuple):

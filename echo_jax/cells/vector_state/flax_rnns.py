@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.adapters.adapt import LinenCell
+from echo_jax.cells.adapters.linen_cell import LinenCell
 from echo_jax.cells.interface import UNROLLED, Cell, CellParams, Mask, hold, is_tokens
 from echo_jax.cells.linear_layers import (
     gradient_by_kernel,

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from echo_jax.cells.interface import ProjectedCell, divides
-from echo_jax.cells.matrix_state.mlstm import SHUT
+from echo_jax.cells.linear_layers import SHUT
 
 
 class SLSTMParams(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 
 from echo_jax.cells.block import Block
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.state_size import state_bytes
+from echo_jax.cells.state_numbers import state_bytes
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner.loss import correct
 from echo_jax.learner.network import Params

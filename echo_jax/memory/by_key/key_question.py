@@ -176,7 +176,7 @@ class KeyRow(MeasuredRow, tag_field="question", tag="by key", forbid_unknown_fie
             raise ValueError(f"associated does not have {checks} numbers, {rule}")
 
 
-class ByKey(Question):
+class _ByKey(Question):
     name, field = "by key", "bits_by_key"
     long_pilot = True
     words, suffix, digits, short = "bits by key", " by key", ".3f", "key"
@@ -234,4 +234,4 @@ class ByKey(Question):
         return (protocol.keys, protocol.values) == (PIXELS, VALUES) and PAIRS in fewest
 
 
-BY_KEY = ByKey()
+BY_KEY = _ByKey()

@@ -15,9 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from echo_jax.cells.block import flat_state
 from echo_jax.cells.interface import Carry, Cell
-from echo_jax.cells.state_size import first_state
+from echo_jax.cells.state_numbers import first_state, flat_state
 from echo_jax.learner import network
 from echo_jax.learner.loss import correct, cross_entropy
 from echo_jax.learner.network import Params

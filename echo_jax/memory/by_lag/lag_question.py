@@ -89,7 +89,7 @@ class LagRow(MeasuredRow, tag_field="question", tag="by lag", forbid_unknown_fie
             raise ValueError(f"nats does not have {protocol.lags} numbers, one for each lag")
 
 
-class ByLag(Question):
+class _ByLag(Question):
     name, field = "by lag", "bits_by_lag"
     has_budgets = True
     words, suffix, digits, short = "bits by lag", "", ".2f", "lag"
@@ -125,4 +125,4 @@ class ByLag(Question):
         return seed == 0 and (protocol.symbols, protocol.lags) == (SYMBOLS, PIXELS)
 
 
-BY_LAG = ByLag()
+BY_LAG = _ByLag()

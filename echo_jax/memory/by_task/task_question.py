@@ -134,7 +134,7 @@ class TaskRow(MeasuredRow, tag_field="question", tag="task", forbid_unknown_fiel
         """Accept every row, as no number of a protocol bounds the scores of a task."""
 
 
-class ByTask(Question):
+class _ByTask(Question):
     name, field = "task", "bits_an_answer"
     absent = UNSET
     words, suffix = "bits an answer", ""
@@ -163,4 +163,4 @@ class ByTask(Question):
         )
 
 
-BY_TASK = ByTask()
+BY_TASK = _ByTask()

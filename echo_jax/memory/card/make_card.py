@@ -21,10 +21,10 @@ from msgspec import UNSET
 from echo_jax import environment
 from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.cells import user_cell
-from echo_jax.cells.adapters.adapt import BlockOf
-from echo_jax.cells.block import trained_numbers
+from echo_jax.cells.adapt import BlockOf
 from echo_jax.cells.cell_object import in_block, is_in_block
-from echo_jax.cells.state_size import state_numbers
+from echo_jax.cells.state_numbers import state_numbers
+from echo_jax.cells.trained_numbers import trained_numbers
 from echo_jax.config import is_built_in
 from echo_jax.engine.cluster import executor_of
 from echo_jax.engine.grid import Execution, Executor, Here, complete, missing

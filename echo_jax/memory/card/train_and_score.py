@@ -23,11 +23,11 @@ from msgspec import UNSET
 
 from echo_jax import environment
 from echo_jax.cells import registry, user_cell
-from echo_jax.cells.adapters.adapt import size_of
-from echo_jax.cells.block import flat_state
+from echo_jax.cells.adapt import size_of
 from echo_jax.cells.cell_object import check_args, of_object
 from echo_jax.cells.interface import Cell
-from echo_jax.cells.state_size import sized, state_bytes
+from echo_jax.cells.state_numbers import flat_state, state_bytes
+from echo_jax.cells.state_search import sized
 from echo_jax.cells.user_cell_check import Candidate, check_shapes
 from echo_jax.config import check_named, is_built_in
 from echo_jax.engine import process

@@ -1,27 +1,22 @@
-"""Adapt cells of any library as a `Cell`: Linen, NNX, Equinox, PyTorch, or plain functions.
+"""Make a `Cell` of a cell of any library: Linen, NNX, Equinox, PyTorch, or plain functions.
 
-Cells of Linen and of plain functions are adapted here; the adapter of another library is imported
-only for a cell of that library.
+The adapters are in `cells.adapters`. NNX, Equinox and PyTorch are imported only for their cells.
 """
 
 import contextlib
 import dataclasses
 import functools
-import importlib
 import inspect
 import sys
-import types
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import chex
-import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
-from echo_jax.cells.interface import Carry, Cell, CellError, CellParams, Mask
+from echo_jax.cells.adapters.functions_cell import FunctionsCell
+from echo_jax.cells.adapters.linen_cell import LinenCell
+from echo_jax.cells.interface import Cell
 from echo_jax.exceptions import ConfigError, reason
-from echo_jax.jax_settings import GENERATOR
 
 REQUIRED = ("init", "initial_state", "step")
 """The functions that a cell of plain functions must have."""
@@ -33,12 +28,12 @@ KINDS = (
 )
 """The kinds of objects that a cell may be."""
 
-ADAPTERS = {
-    "nnx": ("nnx_cell", "NNXCell", "echo_jax"),
-    "equinox": ("equinox_cell", "EquinoxCell", "echo_jax[equinox]"),
-    "torch": ("torch_adapter", "TorchCell", "echo_jax[torch]"),
+INSTALLED_BY = {
+    "nnx": "echo_jax",
+    "equinox": "echo_jax[equinox]",
+    "torch": "echo_jax[torch]",
 }
-"""The module and the class of the adapter of each library, and what pip installs for it."""
+"""What pip installs for the cells of each library."""
 
 SIZES = ("features", "hidden_features", "hidden_size")
 """The names that the option for the number of units may have."""
@@ -85,13 +80,25 @@ def construct(found: Any, args: Mapping[str, Any]) -> Cell:
 
 def _adapter_of(library: str) -> Any:
     """Return the class that adapts cells of `library`; raise ConfigError if its import fails."""
-    module, name, installed_by = ADAPTERS[library]
+    adapter: Any
     try:
-        return getattr(importlib.import_module(f"echo_jax.cells.adapters.{module}"), name)
+        if library == "nnx":
+            from echo_jax.cells.adapters.nnx_cell import NNXCell
+
+            adapter = NNXCell
+        elif library == "equinox":
+            from echo_jax.cells.adapters.equinox_cell import EquinoxCell
+
+            adapter = EquinoxCell
+        else:
+            from echo_jax.cells.adapters.torch_adapter import TorchCell
+
+            adapter = TorchCell
     except ImportError as error:  # not raised by the user's file, which `build` would blame
         rule = f"cannot be adapted ({reason(error)})"
-        fix = f"run pip install '{installed_by}'"
+        fix = f"run pip install '{INSTALLED_BY[library]}'"
         raise ConfigError(None, f"a cell of {library}", rule, fix) from error
+    return adapter
 
 
 def adapt(cell: Any) -> Cell:
@@ -202,140 +209,3 @@ def _has_functions(found: Any) -> bool:
 def _has_self(found: type) -> bool:
     """Return True if the function `step` of the class `found` is a method of its instances."""
     return [*inspect.signature(found.step).parameters][:1] == ["self"]  # type: ignore[attr-defined]
-
-
-@dataclasses.dataclass(frozen=True)
-class LinenCell(Cell):
-    """A Linen cell, whose weights are its collection `params`, and whose state is its carry.
-
-    If the module has a method `scan(carry, xs, mask)`, `scan` calls this method.
-
-    Attributes:
-      module: the Linen module.
-    """
-
-    module: nn.RNNCellBase
-    starts_from_params: ClassVar = False
-    names: ClassVar = {"init": "__call__", "step": "__call__", "initial_state": "initialize_carry"}
-
-    @property
-    def has_scan(self) -> bool:  # type: ignore[override]
-        return hasattr(self.module, "scan")
-
-    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        carry = self.initial_state(None, 1, input_size)
-        variables: Any = self.module.init(key, carry, jnp.zeros((1, input_size)))
-        if extra := sorted(set(variables) - {"params"}):
-            raise CellError(
-                f"keeps variables in {', '.join(extra)}: move what it learns to `params`, and what "
-                "it remembers to its carry"
-            )
-        return variables.get("params", {})
-
-    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        """Return the carry of `initialize_carry`, which does not depend on `params`."""
-        # Linen allows a random carry; with this key it is the same for all seeds.
-        key = jax.random.key(0, impl=GENERATOR)
-        return self.module.initialize_carry(key, (batch_size, input_size))
-
-    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        return self.module.apply({"params": params}, state, x)
-
-    def scan(
-        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
-    ) -> tuple[Carry, chex.Array]:
-        if not self.has_scan:
-            return super().scan(params, state, xs, mask)
-        return self.module.apply({"params": params}, state, xs, mask, method="scan")
-
-    @property
-    def source(self) -> type[nn.RNNCellBase]:
-        return type(self.module)
-
-    @property
-    def options(self) -> nn.RNNCellBase:
-        return self.module
-
-
-@dataclasses.dataclass(frozen=True)
-class FunctionsCell(Cell):
-    """A cell made of the functions `init`, `initial_state`, `step` and maybe `scan` and `prepare`.
-
-    The functions have the arguments and results of the methods of `Cell`.
-
-    Attributes:
-      functions: a module, a class or an object with the functions as attributes.
-    """
-
-    functions: Any
-
-    def init(self, key: chex.PRNGKey, input_size: int) -> CellParams:
-        return self.functions.init(key, input_size)
-
-    def initial_state(self, params: CellParams, batch_size: int, input_size: int) -> Carry:
-        return self.functions.initial_state(params, batch_size, input_size)
-
-    def step(self, params: CellParams, state: Carry, x: chex.Array) -> tuple[Carry, chex.Array]:
-        return self.functions.step(params, state, x)
-
-    @property
-    def has_scan(self) -> bool:  # type: ignore[override]
-        return self._own("scan") is not None
-
-    def scan(
-        self, params: CellParams, state: Carry, xs: chex.Array, mask: Mask = None
-    ) -> tuple[Carry, chex.Array]:
-        if not self.has_scan:
-            return super().scan(params, state, xs, mask)
-        return self.functions.scan(params, state, xs, mask)
-
-    def prepare(self, params: CellParams) -> CellParams:
-        prepare = self._own("prepare")
-        return prepare(params) if prepare else params
-
-    def _own(self, name: str) -> Any:
-        """Return the function `name`, or None if it is missing.
-
-        A function that the module of `functions` imported counts as missing.
-        """
-        found = getattr(self.functions, name, None)
-        module = getattr(self.functions, "__file__", None) and self.functions.__name__
-        return None if module and getattr(found, "__module__", None) != module else found
-
-    @property
-    def source(self) -> Any:
-        """The module or class that defines the functions.
-
-        For an object that merely collects functions, it is the function `step`.
-        """
-        functions = self.functions
-        if isinstance(functions, type) or hasattr(functions, "__file__"):
-            return functions
-        loose = inspect.unwrap(getattr(functions.step, "func", functions.step))  # of a partial one
-        return loose if not hasattr(type(functions), "step") else type(functions)
-
-    @property
-    def options(self) -> Any:
-        return self.functions
-
-
-@dataclasses.dataclass(frozen=True)
-class BuiltCell(Cell):
-    """A cell whose class or function builds a new object of its library for each seed.
-
-    The constructor takes the input size, and its other arguments by name.
-    """
-
-    cell_class: Any
-    """The class or the function that builds the object."""
-    given: tuple[tuple[str, Any], ...]
-    """The names and values of the other arguments of the constructor."""
-
-    @property
-    def source(self) -> Any:
-        return self.cell_class
-
-    @property
-    def options(self) -> Any:
-        """An object whose attributes are the arguments in `given`."""
-        return types.SimpleNamespace(**dict(self.given))

@@ -4,7 +4,8 @@ from broken_cells import Good
 
 from echo_jax.cell_names import CELLS
 from echo_jax.cells import registry
-from echo_jax.cells.state_size import sized, state_bytes
+from echo_jax.cells.state_numbers import state_bytes
+from echo_jax.cells.state_search import sized
 from echo_jax.exceptions import ConfigError
 
 
