@@ -34,6 +34,7 @@ def of_lstm(readings: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    published, place = ROOT / "docs" / "cards", ROOT / "echo_jax" / "memory" / "pages"
-    atomic_files.write_bytes(place / FILE, encoded(read_folder(published)))
-    atomic_files.write_bytes(place / BUILT_IN, of_lstm((published / READINGS).read_bytes()))
+    published, memory = ROOT / "docs" / "cards", ROOT / "echo_jax" / "memory"
+    cards, readings = memory / "comparison" / FILE, memory / "pages" / BUILT_IN
+    atomic_files.write_bytes(cards, encoded(read_folder(published)))
+    atomic_files.write_bytes(readings, of_lstm((published / READINGS).read_bytes()))

@@ -128,16 +128,16 @@ def encode(network: Network, params: Params, tokens: chex.Array) -> chex.Array:
                for which the fast form gathers rows of the matrix
     values     the tokens, `scaled` to [0, 1], float32 `[..., 1]`, in framing `values`
     """
-    fast = network.compute == "fast"
+    literal = network.compute == "literal"
     if network.framing == "values":
         return scaled(tokens, network.classes)[..., None]
     if network.encoding == "embedding":
         table = params["embedding"]
         # Equal bit for bit on a CPU: the product adds zeros to one row.
-        return table[tokens] if fast else one_hot(tokens, network.tokens) @ table
-    if fast and network.cell.has_scan:
-        return tokens
-    return one_hot(tokens, network.tokens)
+        return one_hot(tokens, network.tokens) @ table if literal else table[tokens]
+    if literal or not network.cell.has_scan:
+        return one_hot(tokens, network.tokens)
+    return tokens
 
 
 def read_out(network: Network, params: Params, outputs: chex.Array) -> chex.Array:

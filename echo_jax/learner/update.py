@@ -2,7 +2,7 @@
 
 literal  optax: `optax.scale_by_adam` turns the gradient into a direction
 fast     `fused_adam` computes the same direction with one root and one division per weight;
-         tests/echo/test_literal_and_fast.py compares the two forms
+         tests/echo/test_training.py compares it with `optax.adam`
 """
 
 from collections.abc import Callable

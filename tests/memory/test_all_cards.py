@@ -10,8 +10,8 @@ from running import ROOT
 from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory.by_key.key_question import BY_KEY
-from echo_jax.memory.card_contents import chosen_by, read
 from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.card_contents import chosen_by, read
 from echo_jax.memory.comparison import built_in_cards
 from echo_jax.memory.pages import card_pages, picture
 from echo_jax.memory.pages.table import bits_text
@@ -106,8 +106,8 @@ def test_the_anchor_of_a_card_is_the_plainest_of_its_track_and_the_nearest_size(
 
 def test_the_built_in_cards_and_readings_follow_from_the_committed_ones():
     made = runpy.run_path(str(ROOT / ".ci" / "built_in_cards.py"))
-    pages, published = resources.files("echo_jax.memory.pages"), ROOT / "docs" / "cards"
-    text = pages.joinpath(built_in_cards.FILE).read_bytes()
+    package, published = resources.files("echo_jax.memory"), ROOT / "docs" / "cards"
+    text = package.joinpath("comparison", built_in_cards.FILE).read_bytes()
     assert text == made["encoded"](built_in_cards.read_folder(published))
     readings = (published / picture.READINGS).read_bytes()
-    assert pages.joinpath(picture.BUILT_IN).read_bytes() == made["of_lstm"](readings)
+    assert package.joinpath("pages", picture.BUILT_IN).read_bytes() == made["of_lstm"](readings)

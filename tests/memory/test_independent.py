@@ -19,14 +19,15 @@ from running import module_in
 
 from echo_jax.cells.registry import build
 from echo_jax.engine.grid import Here
-from echo_jax.memory import card_contents, measurement
+from echo_jax.learner.random_tokens import Purpose, purpose_key
+from echo_jax.memory import card_contents
 from echo_jax.memory.all_questions import Row
 from echo_jax.memory.by_key.key_measurement import KeyMeasurement
 from echo_jax.memory.by_key.key_question import KeyRow
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement
 from echo_jax.memory.by_lag.lag_question import LagRow
 from echo_jax.memory.card.train_and_score import JOB
-from echo_jax.memory.measurement import RunInputs
+from echo_jax.memory.measurement import RunInputs, init, train_updates
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
 
@@ -47,10 +48,10 @@ def same_names(params):
 def agree(measurement, loss, batches, train):
     """Ten updates from the same weights on the same data change all weights alike."""
     run = RunInputs(np.int32(0), np.float32(0.01), np.int32(UPDATES))
-    progress = measurement.init(measurement, run)
+    progress = init(measurement, run)
     first = same_names(progress.params)
     theirs, _ = jax.jit(train, static_argnums=0)(loss, first, batches)
-    block = jax.jit(functools.partial(measurement.train_updates, measurement))
+    block = jax.jit(functools.partial(train_updates, measurement))
     ours = same_names(block(run, progress)[0].params)
     for name, x in ours.items():
         moved = np.abs(x - first[name]).max()
@@ -59,7 +60,7 @@ def agree(measurement, loss, batches, train):
 
 
 def drawn(draw):
-    key = measurement.purpose_key(0, measurement.Purpose.DATA)
+    key = purpose_key(0, Purpose.DATA)
     return jax.vmap(lambda i: draw(jax.random.fold_in(key, i)))(jnp.arange(UPDATES))
 
 

@@ -90,7 +90,7 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
     assert "p = 1" in by_key
     alone, left_out = compared_cards.compare([a, others[1]])
     assert alone == by_lag.replace("than b", "than c")
-    assert re.search(r"by key .*\\bcard c has no", left_out)
+    assert re.search(r"by key .*\bcard c has no", left_out)
     differ = r"cannot be compared, as they differ in state \(100 float32 and 200 float32\)"
     with pytest.raises(ConfigError, match=differ):
         compared_cards.compare([a, others[2]])

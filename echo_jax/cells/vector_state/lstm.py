@@ -1,4 +1,9 @@
-"""The LSTM in the Keras layout: its equations, the Flax cell, and the fast forms of its scan."""
+"""The LSTM in the Keras layout: its equations, the Flax cell, and then the fast forms of its scan.
+
+literal  `lstm_step` scanned over a window
+fast     `lstm_unroll` for a short window, `lstm_loop` for a long one: the backward pass is by hand,
+         so each gradient of weights is one product; tests/cells/test_scan.py compares the forms
+"""
 
 import functools
 from typing import Any, NamedTuple
@@ -43,6 +48,100 @@ def lstm_step(
     c = nn.sigmoid(f) * c + nn.sigmoid(i) * jnp.tanh(g)
     h = nn.sigmoid(o) * jnp.tanh(c)
     return LSTMCarry(c, h), h
+
+
+class LSTMCell(nn.RNNCellBase):
+    """The LSTM in the Keras layout, initialised as Keras does.
+
+    The parameters are `kernel`, `[F, 4H]`, initially glorot-uniform; `recurrent_kernel`, `[H, 4H]`,
+    initially orthogonal; and `bias`, `[4H]`, initially 1 in the forget block and 0 elsewhere. Each
+    matrix is drawn as a whole, and not gate by gate.
+
+    Attributes:
+      features: H, the number of units.
+    """
+
+    features: int
+    num_feature_axes = 1
+
+    @nn.compact
+    def __call__(self, carry: LSTMCarry, inputs: chex.Array) -> tuple[LSTMCarry, chex.Array]:
+        """Return the next carry and the output `[B, H]` after a step from inputs `[B, F]`."""
+        gates = 4 * self.features
+        # Fused as in Keras. Flax draws each gate apart: with 100 values and 50 units its glorot
+        # limit is 0.200 where this one is 0.141, and its orthogonal blocks are twice as large.
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (inputs.shape[-1], gates))
+        orthogonal = nn.initializers.orthogonal()
+        recurrent_kernel = self.param("recurrent_kernel", orthogonal, (self.features, gates))
+        bias = self.param("bias", self.initial_bias, (gates,))
+        return lstm_step(recurrent_kernel, carry, inputs @ kernel + bias)
+
+    @nn.nowrap
+    def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+        """Return the biases `[4H]`: zeros, with ones in the forget block."""
+        gate = jnp.arange(shape[0]) // self.features
+        return (gate == 1).astype(jnp.float32)
+
+    def project(self, inputs: chex.Array) -> chex.Array:
+        """Return the sums x W + b of all steps, `[..., 4H]`.
+
+        The inputs are `[..., F]`, or tokens `[...]`, which select rows of W.
+        """
+        # Linen allows one compact method a class: other methods read what `__call__` has declared.
+        kernel: chex.Array = self.get_variable("params", "kernel")
+        bias: chex.Array = self.get_variable("params", "bias")
+        return (kernel[inputs] if is_tokens(inputs) else inputs @ kernel) + bias
+
+    def scan(
+        self, carry: LSTMCarry, inputs: chex.Array, mask: Mask
+    ) -> tuple[LSTMCarry, chex.Array]:
+        """Return the last carry and all outputs `[W, B, H]`.
+
+        A window of at most `UNROLLED` steps is run by `lstm_unroll`, a longer window by
+        `lstm_loop`.
+        """
+        kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
+        run = lstm_unroll if len(inputs) <= UNROLLED else lstm_loop
+        return run(kernel, carry, self.project(inputs), mask)
+
+    @nn.nowrap
+    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:
+        """Return the zero state for inputs of the shape `input_shape`, `[B, F]`.
+
+        `rng` is not used.
+        """
+        zeros = jnp.zeros((*input_shape[:-1], self.features))
+        return LSTMCarry(zeros, zeros)
+
+
+class ChronoLSTMCell(LSTMCell):
+    """The LSTM with the chrono initialisation of Tallec & Ollivier 2018.
+
+        b_f = log u, u ~ U(1, T - 1)        b_i = -b_f        b_g = b_o = 0
+
+    If the sums of the gates are only the biases, a unit keeps u / (1 + u) of its state in a step
+    and lets 1 / (1 + u) in. So its time constant is about 1 + u steps: from 2 to T over the units.
+    Everything else is as in `LSTMCell`.
+
+    Attributes:
+      features: H, the number of units.
+      longest: T, the longest expected dependency in steps, 3 or more.
+    """
+
+    longest: int = 64
+
+    def __post_init__(self) -> None:
+        if self.longest < 3:
+            raise ConfigError(None, f"longest {self.longest}", "is below 3", "use 3 or more")
+        super().__post_init__()
+
+    @nn.nowrap
+    def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
+        """Return the biases `[4H]`: log u in the forget block, -log u in the input block."""
+        u = jax.random.uniform(key, (shape[0] // 4,), minval=1.0, maxval=self.longest - 1.0)
+        forget = jnp.log(u)
+        zeros = jnp.zeros_like(u)
+        return jnp.concatenate([-forget, forget, zeros, zeros])
 
 
 def lstm_scan(
@@ -215,97 +314,3 @@ def _lstm_loop_backward(saved: Any, gradient: Any) -> tuple[Any, ...]:
 
 
 lstm_loop.defvjp(_lstm_loop_forward, _lstm_loop_backward)
-
-
-class LSTMCell(nn.RNNCellBase):
-    """The LSTM in the Keras layout, initialised as Keras does.
-
-    The parameters are `kernel`, `[F, 4H]`, initially glorot-uniform; `recurrent_kernel`, `[H, 4H]`,
-    initially orthogonal; and `bias`, `[4H]`, initially 1 in the forget block and 0 elsewhere. Each
-    matrix is drawn as a whole, and not gate by gate.
-
-    Attributes:
-      features: H, the number of units.
-    """
-
-    features: int
-    num_feature_axes = 1
-
-    @nn.compact
-    def __call__(self, carry: LSTMCarry, inputs: chex.Array) -> tuple[LSTMCarry, chex.Array]:
-        """Return the next carry and the output `[B, H]` after a step from inputs `[B, F]`."""
-        gates = 4 * self.features
-        # Fused as in Keras. Flax draws each gate apart: with 100 values and 50 units its glorot
-        # limit is 0.200 where this one is 0.141, and its orthogonal blocks are twice as large.
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (inputs.shape[-1], gates))
-        orthogonal = nn.initializers.orthogonal()
-        recurrent_kernel = self.param("recurrent_kernel", orthogonal, (self.features, gates))
-        bias = self.param("bias", self.initial_bias, (gates,))
-        return lstm_step(recurrent_kernel, carry, inputs @ kernel + bias)
-
-    @nn.nowrap
-    def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        """Return the biases `[4H]`: zeros, with ones in the forget block."""
-        gate = jnp.arange(shape[0]) // self.features
-        return (gate == 1).astype(jnp.float32)
-
-    def project(self, inputs: chex.Array) -> chex.Array:
-        """Return the sums x W + b of all steps, `[..., 4H]`.
-
-        The inputs are `[..., F]`, or tokens `[...]`, which select rows of W.
-        """
-        # Linen allows one compact method a class: other methods read what `__call__` has declared.
-        kernel: chex.Array = self.get_variable("params", "kernel")
-        bias: chex.Array = self.get_variable("params", "bias")
-        return (kernel[inputs] if is_tokens(inputs) else inputs @ kernel) + bias
-
-    def scan(
-        self, carry: LSTMCarry, inputs: chex.Array, mask: Mask
-    ) -> tuple[LSTMCarry, chex.Array]:
-        """Return the last carry and all outputs `[W, B, H]`.
-
-        A window of at most `UNROLLED` steps is run by `lstm_unroll`, a longer window by
-        `lstm_loop`.
-        """
-        kernel: chex.Array = self.get_variable("params", "recurrent_kernel")
-        run = lstm_unroll if len(inputs) <= UNROLLED else lstm_loop
-        return run(kernel, carry, self.project(inputs), mask)
-
-    @nn.nowrap
-    def initialize_carry(self, rng: chex.PRNGKey, input_shape: tuple[int, ...]) -> LSTMCarry:
-        """Return the zero state for inputs of the shape `input_shape`, `[B, F]`.
-
-        `rng` is not used.
-        """
-        zeros = jnp.zeros((*input_shape[:-1], self.features))
-        return LSTMCarry(zeros, zeros)
-
-
-class ChronoLSTMCell(LSTMCell):
-    """The LSTM with the chrono initialisation of Tallec & Ollivier 2018.
-
-        b_f = log u, u ~ U(1, T - 1)        b_i = -b_f        b_g = b_o = 0
-
-    If the sums of the gates are only the biases, a unit keeps u / (1 + u) of its state in a step
-    and lets 1 / (1 + u) in. So its time constant is about 1 + u steps: from 2 to T over the units.
-    Everything else is as in `LSTMCell`.
-
-    Attributes:
-      features: H, the number of units.
-      longest: T, the longest expected dependency in steps, 3 or more.
-    """
-
-    longest: int = 64
-
-    def __post_init__(self) -> None:
-        if self.longest < 3:
-            raise ConfigError(None, f"longest {self.longest}", "is below 3", "use 3 or more")
-        super().__post_init__()
-
-    @nn.nowrap
-    def initial_bias(self, key: chex.PRNGKey, shape: tuple[int]) -> chex.Array:
-        """Return the biases `[4H]`: log u in the forget block, -log u in the input block."""
-        u = jax.random.uniform(key, (shape[0] // 4,), minval=1.0, maxval=self.longest - 1.0)
-        forget = jnp.log(u)
-        zeros = jnp.zeros_like(u)
-        return jnp.concatenate([-forget, forget, zeros, zeros])
