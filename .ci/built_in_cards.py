@@ -11,8 +11,8 @@ import msgspec
 from echo_jax.memory.all_questions import Row
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison.built_in_cards import FILE, read_folder
-from echo_jax.memory.pages.picture import BUILT_IN, READINGS
-from echo_jax.memory.picture_answers import Readings
+from echo_jax.memory.face_answers import Readings
+from echo_jax.memory.pages.face_picture import BUILT_IN, READINGS
 from echo_jax.storage import atomic_files
 
 ROOT = Path(__file__).parents[1]

@@ -27,8 +27,8 @@ from msgspec import UNSET
 from echo_jax.cells.state_numbers import flat_state
 from echo_jax.engine.grid import Execution
 from echo_jax.memory.by_key.key_measurement import fixed_pairs
-from echo_jax.memory.by_key.key_question import KeyRow
-from echo_jax.memory.by_lag.lag_question import LagRow
+from echo_jax.memory.by_key.key_rows_and_bits import KeyRow
+from echo_jax.memory.by_lag.lag_rows_and_bits import LagRow
 from echo_jax.memory.card.make_card import THREADS
 from echo_jax.memory.card.train_and_score import (
     CardRun,
@@ -39,9 +39,7 @@ from echo_jax.memory.card.train_and_score import (
 )
 from echo_jax.memory.card_contents import Card, bits_of, rows_that_count
 from echo_jax.memory.comparison.built_in_cards import read_folder
-from echo_jax.memory.measurement import AnswersAtOnce, by_steps
-from echo_jax.memory.pages.picture import SHOWN
-from echo_jax.memory.picture_answers import (
+from echo_jax.memory.face_answers import (
     PAIRS,
     Fading,
     ReadCard,
@@ -50,6 +48,8 @@ from echo_jax.memory.picture_answers import (
     fading_stream,
     halves,
 )
+from echo_jax.memory.measurement import AnswersAtOnce, by_steps
+from echo_jax.memory.pages.face_picture import SHOWN
 from echo_jax.memory.protocol import STANDARD
 from echo_jax.storage import atomic_files
 

@@ -16,7 +16,7 @@ import echo_jax
 from echo_jax.cells.interface import Cell
 from echo_jax.memory import card_contents
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement, draw_streams
-from echo_jax.memory.by_lag.lag_question import lag_bits
+from echo_jax.memory.by_lag.lag_rows_and_bits import lag_bits
 from echo_jax.memory.card.train_and_score import named_cell
 from echo_jax.memory.measurement import RunInputs, Sets, init, train_updates
 from echo_jax.memory.protocol import STANDARD, Protocol

@@ -28,13 +28,13 @@ from outcomes import OUTCOMES, text
 import echo_jax
 from echo_jax.cells.trained_numbers import trained_numbers
 from echo_jax.engine import grid
-from echo_jax.learner.chunk_loop import train_chunks
 from echo_jax.learner.random_tokens import Purpose, purpose_key
-from echo_jax.memory.by_key.key_question import KeyRow
+from echo_jax.learner.update import train_chunks
+from echo_jax.memory.by_key.key_rows_and_bits import KeyRow
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement, draw_streams
-from echo_jax.memory.by_lag.lag_question import LagRow
+from echo_jax.memory.by_lag.lag_rows_and_bits import LagRow
 from echo_jax.memory.by_task.checked_task import TaskObject, task_of
-from echo_jax.memory.by_task.task_question import TaskScore
+from echo_jax.memory.by_task.task_rows_and_bits import TaskScore
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.card.train_and_score import CardRun, InJax, NamedCell, named_cell
 from echo_jax.memory.card_contents import CARD_FILE, Card, bits_of

@@ -21,8 +21,8 @@ from worth import ARMS, FAMILIES, MATRIX, SEEDS, TASKS, UNTRAINED, is_vector, re
 
 from echo_jax import statistics
 from echo_jax.cell_names import ANCHORS, CELLS, name_shown
-from echo_jax.memory.by_key.key_question import BY_KEY
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.report import styles
 from echo_jax.report.number_formats import three_digits
 

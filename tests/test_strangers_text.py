@@ -23,9 +23,9 @@ from echo_jax.echo.studies.grid_point import GridPoint
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.card.card_call import CardResult
-from echo_jax.memory.pages import card_pages, figures, table
+from echo_jax.memory.pages import card_pages, curve_figures, table
 from echo_jax.report import page, styles, text_tables
-from echo_jax.storage import values_and_tokens
+from echo_jax.storage import csv_and_text
 
 HOSTILE = (
     "</p></pre></details><script>alert(1)</script>\"'&amp; *b* _i_ `c` | ~",
@@ -92,12 +92,12 @@ def test_what_a_stranger_wrote_is_text_in_every_output(name, tmp_path):
         assert lines(text) == 7 + bool(latex.note) + len(latex.rows)
         theirs = text.partition("\n")[2].replace(r"$\geq$", "")  # of the note
         assert not re.search(r"(?<!\\)[$#%_^~]|\\input", theirs)
-    ElementTree.fromstring(styles.image(figures.card_figure(made, ROWS), "svg"))
+    ElementTree.fromstring(styles.image(curve_figures.card_figure(made, ROWS), "svg"))
     column, quoted = tmp_path / "a.csv", name.replace('"', "")
     column.write_text(f'"{quoted}"\n1\n2\n', newline="")
     for read in (
         lambda: own_data.read_inputs(changed(CONFIG, csv=str(column))),
-        lambda: values_and_tokens.read_column(column, f"{name} x"),
+        lambda: csv_and_text.read_column(column, f"{name} x"),
         lambda: cards.read(tmp_path / name),
     ):
         with pytest.raises(ConfigError) as refusal:

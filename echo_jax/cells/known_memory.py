@@ -210,7 +210,7 @@ class ValueList(Cell):
     The state counts how often each value was shown, uint8 `[B, values]`. Inputs are the one-hot
     tokens of the questions: keys, equally many values, and the filler. The output is one-hot: the
     most frequent value, or the first of equally frequent values. There are no
-    parameters. `memory.by_key.key_question` computes the accuracy of these answers by
+    parameters. `memory.by_key.key_rows_and_bits` computes the accuracy of these answers by
     `accuracy_of_list`. In a block the cell is of no use, because the cells of a block see no
     tokens.
     """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from echo_jax import environment
+from echo_jax import compilation_cache, environment
 from echo_jax.commands import command_line
 from echo_jax.config import check_values
 from echo_jax.engine import process
@@ -89,19 +89,19 @@ def main() -> None:
     """
     command = command_line.parse(PredictCommand)
     from echo_jax.echo.run import checkpoint
-    from echo_jax.storage import values_and_tokens
+    from echo_jax.storage import csv_and_text, vocabulary
 
     words = list(command.values)
     lines = None
     if command.csv is not None:
-        _, words, lines = values_and_tokens.read_column(command.csv, command.column)
+        _, words, lines = csv_and_text.read_column(command.csv, command.column)
     if command.text is not None:
-        words = list(values_and_tokens.read_text(command.text))
+        words = list(csv_and_text.read_text(command.text))
     inputs = checkpoint.read_inputs(command.folder, to_train=False)
     of_text = command.values and inputs.config.data.text is not None
     if of_text and any(len(word) > 1 for word in words):  # else they are its characters
-        words = list(values_and_tokens.single_spaced(" ".join(words)))
-    encode = functools.partial(values_and_tokens.encode, inputs.vocabulary, unknown=command.unknown)
+        words = list(csv_and_text.single_spaced(" ".join(words)))
+    encode = functools.partial(vocabulary.encode, inputs.vocabulary, unknown=command.unknown)
     tokens = encode(words, place=lambda i: f"in line {lines[i - 1]}") if lines else encode(words)
     network = load(command)
     if command.explain:
@@ -119,7 +119,7 @@ def load(command: PredictCommand) -> "TrainedNetwork":
     from echo_jax.echo.run import predictor
 
     environment.use_cpu_devices(1)
-    environment.use_compilation_cache()
+    compilation_cache.use_compilation_cache()
     say = functools.partial(print, file=sys.stderr)
     network = predictor.load(command.folder, command.seed, command.cell, say)
     config = network.config
@@ -208,7 +208,7 @@ def tokens_of_input(encode: Callable[..., "np.ndarray"]) -> Iterator["np.ndarray
     """
     import numpy as np
 
-    from echo_jax.storage.values_and_tokens import words_of
+    from echo_jax.storage.csv_and_text import words_of
 
     if sys.stdin is None:
         raise ConfigError(None, "the standard input", "is closed", "send values to it by a pipe")

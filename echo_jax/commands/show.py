@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from echo_jax import environment
+from echo_jax import compilation_cache, environment
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values, is_built_in
 from echo_jax.echo.run import explanation
@@ -111,7 +111,7 @@ def show_data(command: ShowCommand) -> None:
     inputs = new_inputs(command.run)
     environment.check_memory(inputs.config.least_bytes)
     environment.use_cpu_devices(1)
-    environment.use_compilation_cache()
+    compilation_cache.use_compilation_cache()
     if inputs.tokens is not None:
         print(printed_data.column_view(inputs, inputs.tokens))
     tokens = printed_data.first_sequence(inputs)

@@ -64,9 +64,9 @@ def run(command: TrainCommand, interrupts: Interrupts) -> None:
     `interrupts` notes signals; after a signal, StoppedError is raised.
     """
     # Some of these import jax: flags were parsed before, and --help answers in 0.1 s.
+    from echo_jax.compilation_cache import use_compilation_cache
     from echo_jax.echo.run import advice, play_page, result_report, run_folder
     from echo_jax.echo.run.train_run import Running, new_inputs, new_run, resumed_run, train_run
-    from echo_jax.environment import use_compilation_cache
 
     say = interrupts.say
     if command.resume:

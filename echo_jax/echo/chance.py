@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from echo_jax.config import RunConfig, TaskConfig
-from echo_jax.learner.n_grams import frequencies, interpolated
+from echo_jax.learner.token_frequencies import frequencies, interpolated
 
 EXACT_STEPS = 32
 """The most values fed for which the order-blind accuracy is exact; with more it is simulated."""

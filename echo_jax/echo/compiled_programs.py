@@ -24,9 +24,8 @@ from echo_jax.echo.evaluation import Evaluation
 from echo_jax.echo.many_seeds import SeedMap
 from echo_jax.echo.training import Learner, Metrics
 from echo_jax.environment import has_wide_vectors
-from echo_jax.learner.chunk_loop import train_chunks
 from echo_jax.learner.network import Network, Params
-from echo_jax.learner.update import TrainState
+from echo_jax.learner.update import TrainState, train_chunks
 
 
 class DevicePlan(NamedTuple):

@@ -20,7 +20,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from echo_jax import environment
+from echo_jax import compilation_cache, environment
 from echo_jax.engine.grid import Execution, Executor, Job, Outcome, run_task
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reason
@@ -271,7 +271,7 @@ def _start(client: Any, cores: int) -> None:
             environment.set_up_jax()
             environment.use_cpu_devices(cores, cores)
             if cache:
-                environment.use_compilation_cache()
+                compilation_cache.use_compilation_cache()
 
     client.register_plugin(Start(), name="echo_jax")  # in the place of an earlier command's
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from echo_jax import environment
+from echo_jax import compilation_cache, environment
 from echo_jax.engine.process import Interrupts
 from echo_jax.engine.progress import GridProgress, Load
 from echo_jax.exceptions import ConfigError, EchoError, TasksFailedError, printable
@@ -271,7 +271,7 @@ class Execution:
         """
         environment.use_cpu_devices(devices, threads)
         if self.keep_programs:
-            environment.use_compilation_cache()
+            compilation_cache.use_compilation_cache()
 
     def bar(self, tasks: Sequence[Task], name: str = "", unit: str = "") -> GridProgress:
         """Return the progress of `tasks`, which is shown while it is open as a context.

@@ -3,9 +3,8 @@
 random_tokens  random keys by purpose, and uniform tokens
 network        one-hot vectors ─► a scan of the cell ─► logits
 loss           cross-entropy, right answers, and their means
-update         loss ─► gradient ─► one step of the optimizer
-chunk_loop     the loop over chunks of updates, each one compiled call
-n_grams        frequencies of tokens, alone and after others
+update         loss ─► gradient ─► one step of the optimizer; the loop over chunks of updates
+token_frequencies   how frequent tokens are, alone and after others
 
 The tutorial (`echo`) and the measure (`memory`) both stand on the learner. What only one of them
 uses is part of that one: windows, the carried state and the cut gradient are in `echo.training`.

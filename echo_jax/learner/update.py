@@ -1,11 +1,11 @@
-"""Make one update: loss, gradient, one step of the optimizer. Pure.
+"""Make one update: loss, gradient, one step of the optimizer; loop over chunks of updates.
 
 literal  optax: `optax.scale_by_adam` turns the gradient into a direction
 fast     `fused_adam` computes the same direction with one root and one division per weight;
          tests/echo/test_training.py compares it with `optax.adam`
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import chex
@@ -82,3 +82,36 @@ def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
         return direction, optax.ScaleByAdamState(count, mu, nu)
 
     return optax.GradientTransformation(optax.scale_by_adam().init, direction_of)
+
+
+class TrainedChunk(NamedTuple):
+    """The outcome of one chunk in `train_chunks`."""
+
+    done: int  # units of training made so far, such as sequences
+    size: int  # those of this chunk
+    state: Any  # valid until the next chunk starts, which reuses its memory
+    metrics: Any  # numpy leaves
+
+
+def train_chunks(
+    run_chunk: Callable[[Any, int], tuple[Any, Any]],
+    state: Any,
+    units: range,
+    size: int,
+    every: int | None = None,
+) -> Iterator[TrainedChunk]:
+    """Train on a range of `units`, such as sequences, and yield a `TrainedChunk` for each chunk.
+
+    Training starts from `state`. `run_chunk` maps a state and a number of units to the next state
+    and the metrics. A chunk has at most `size` units, and no chunk goes past a multiple of `every`
+    units; None sets no such limit.
+    """
+    done = units.start
+    while done < units.stop:
+        border = (done // every + 1) * every if every else units.stop
+        count = min(size, border - done, units.stop - done)
+        state, metrics = run_chunk(state, count)
+        done += count
+        # jax returns before it has computed. Reading the metrics waits for the chunk, so that the
+        # caller's clock is right.
+        yield TrainedChunk(done, count, state, jax.device_get(metrics))

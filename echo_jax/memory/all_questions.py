@@ -1,16 +1,16 @@
 """List the questions of a card: by lag, by key, and of a task. Imports no jax.
 
-A question is a folder, such as `by_lag`, with a file for its rows, bits and words, `lag_question`,
-and a file for its network, data and score, `lag_measurement`. A new question is named here, in
-`protocol.QuestionName`, among the fields of `card_contents.Card`, and in
-`card.train_and_score.InJax`; if it has curves, `pages.figures` draws them.
+A question is a folder, such as `by_lag`: the file `lag_rows_and_bits` has its rows, its bits and
+its words, and `lag_measurement` has its network, data and score. A new question is also named here,
+in `protocol.QuestionName`, among the fields of `card_contents.Card` and in
+`card.train_and_score.InJax`; if it has curves, `pages.curve_figures` draws them.
 """
 
 from collections.abc import Sequence
 
-from echo_jax.memory.by_key.key_question import BY_KEY, BitsByKey, KeyRow
-from echo_jax.memory.by_lag.lag_question import BY_LAG, BitsByLag, LagRow
-from echo_jax.memory.by_task.task_question import BY_TASK, BitsAnAnswer, TaskRow
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY, BitsByKey, KeyRow
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG, BitsByLag, LagRow
+from echo_jax.memory.by_task.task_rows_and_bits import BY_TASK, BitsAnAnswer, TaskRow
 from echo_jax.memory.protocol import Protocol, QuestionName
 from echo_jax.memory.question import Question
 

@@ -21,9 +21,9 @@ from msgspec import UNSET, Meta, UnsetType
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory.all_questions import NAMED, Bits, Row, bits_of, order
-from echo_jax.memory.by_key.key_question import BitsByKey, KeyRow
-from echo_jax.memory.by_lag.lag_question import BitsByLag
-from echo_jax.memory.by_task.task_question import BitsAnAnswer, MeasuredTask
+from echo_jax.memory.by_key.key_rows_and_bits import BitsByKey, KeyRow
+from echo_jax.memory.by_lag.lag_rows_and_bits import BitsByLag
+from echo_jax.memory.by_task.task_rows_and_bits import BitsAnAnswer, MeasuredTask
 from echo_jax.memory.protocol import (
     PILOT_SEED,
     SCANS_AGREE,

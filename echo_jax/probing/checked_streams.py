@@ -26,7 +26,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.learner.n_grams import frequencies, interpolated
+from echo_jax.learner.token_frequencies import frequencies, interpolated
 from echo_jax.probing.heads import whitening
 
 NATURAL = 0.01

@@ -8,7 +8,7 @@ from echo_jax.cells import known_memory
 from echo_jax.cells.block import Block
 from echo_jax.cells.state_numbers import state_bytes
 from echo_jax.memory.by_key.key_measurement import KeyMeasurement
-from echo_jax.memory.by_key.key_question import accuracy_of_list
+from echo_jax.memory.by_key.key_rows_and_bits import accuracy_of_list
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import by_key
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache as of_jax
 
-from echo_jax import environment
-from echo_jax.environment import use_compilation_cache
+from echo_jax import compilation_cache
+from echo_jax.compilation_cache import use_compilation_cache
 
 SETTINGS = (
     "jax_enable_compilation_cache", "jax_compilation_cache_dir", "jax_compilation_cache_max_size",
@@ -60,7 +60,7 @@ def test_programs_are_kept_for_this_user_alone_and_read_again(kept, capsys):
     (folder,) = kept.iterdir()
     assert {path.stat().st_mode & 0o777 for path in (kept.parent, kept, folder)} == {0o700}
     assert folder_of_jax() == str(folder)
-    assert jax.config.values["jax_compilation_cache_max_size"] == environment.PROGRAM_BYTES
+    assert jax.config.values["jax_compilation_cache_max_size"] == compilation_cache.PROGRAM_BYTES
     assert capsys.readouterr().err == ""
 
 
@@ -71,7 +71,7 @@ LINKED = ("echo_jax", "echo_jax/compiled", "echo_jax/compiled/KEY")
     "fault", ["a file", "/proc/none", "another user's", "open to others", *LINKED]
 )
 def test_a_folder_that_cannot_be_used_is_one_warning(tmp_path, kept, monkeypatch, capsys, fault):
-    monkeypatch.setattr(environment, "_machine_key", lambda: "KEY")
+    monkeypatch.setattr(compilation_cache, "_machine_key", lambda: "KEY")
     elsewhere, link = tmp_path / "elsewhere", tmp_path / "cache" / fault
     elsewhere.mkdir()
     if fault in LINKED:

@@ -9,11 +9,11 @@ from running import ROOT
 
 from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory.by_key.key_question import BY_KEY
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import chosen_by, read
 from echo_jax.memory.comparison import built_in_cards
-from echo_jax.memory.pages import card_pages, picture
+from echo_jax.memory.pages import card_pages, face_picture
 from echo_jax.memory.pages.table import bits_text
 from echo_jax.memory.protocol import PILOT_SEED
 from echo_jax.report.page import Paper
@@ -109,5 +109,7 @@ def test_the_built_in_cards_and_readings_follow_from_the_committed_ones():
     package, published = resources.files("echo_jax.memory"), ROOT / "docs" / "cards"
     text = package.joinpath("comparison", built_in_cards.FILE).read_bytes()
     assert text == made["encoded"](built_in_cards.read_folder(published))
-    readings = (published / picture.READINGS).read_bytes()
-    assert package.joinpath("pages", picture.BUILT_IN).read_bytes() == made["of_lstm"](readings)
+    readings = (published / face_picture.READINGS).read_bytes()
+    assert package.joinpath("pages", face_picture.BUILT_IN).read_bytes() == made["of_lstm"](
+        readings
+    )

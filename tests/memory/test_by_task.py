@@ -24,7 +24,7 @@ from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.by_task.checked_task import task_of
 from echo_jax.memory.by_task.task_measurement import TaskMeasurement
-from echo_jax.memory.by_task.task_question import MeasuredTask, TaskRow, TaskScore
+from echo_jax.memory.by_task.task_rows_and_bits import MeasuredTask, TaskRow, TaskScore
 from echo_jax.memory.card.card_call import CardResult
 from echo_jax.memory.card.make_card import (
     MIXED,

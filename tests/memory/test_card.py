@@ -15,9 +15,9 @@ from echo_jax.engine.grid import Execution, Here, Job
 from echo_jax.engine.process import StoppedError
 from echo_jax.exceptions import StorageError
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.by_key.key_question import BY_KEY, accuracy_bits
-from echo_jax.memory.by_lag.lag_question import LagRow, lag_bits
-from echo_jax.memory.by_task.task_question import BY_TASK
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY, accuracy_bits
+from echo_jax.memory.by_lag.lag_rows_and_bits import LagRow, lag_bits
+from echo_jax.memory.by_task.task_rows_and_bits import BY_TASK
 from echo_jax.memory.card import make_card
 from echo_jax.memory.card.train_and_score import named_cell
 from echo_jax.memory.card_contents import check_row, row_kind

@@ -13,8 +13,8 @@ import pytest
 from echo_jax import statistics
 from echo_jax.cell_names import ANCHORS, CELLS, name_shown
 from echo_jax.memory.all_questions import OF_MEMORY
-from echo_jax.memory.by_key.key_question import BY_KEY, KeyRow, accuracy_bits, accuracy_of_list
-from echo_jax.memory.by_lag.lag_question import BY_LAG, LagRow, lag_bits
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY, KeyRow, accuracy_bits, accuracy_of_list
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG, LagRow, lag_bits
 from echo_jax.memory.card_contents import CARD_FILE, chosen_by, pilot_of
 from echo_jax.memory.comparison import built_in_cards, card_names, told_apart
 from echo_jax.memory.pages import table

@@ -23,9 +23,9 @@ from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.memory import card_contents
 from echo_jax.memory.all_questions import Row
 from echo_jax.memory.by_key.key_measurement import KeyMeasurement
-from echo_jax.memory.by_key.key_question import KeyRow
+from echo_jax.memory.by_key.key_rows_and_bits import KeyRow
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement
-from echo_jax.memory.by_lag.lag_question import LagRow
+from echo_jax.memory.by_lag.lag_rows_and_bits import LagRow
 from echo_jax.memory.card.train_and_score import JOB
 from echo_jax.memory.measurement import RunInputs, init, train_updates
 from echo_jax.memory.protocol import STANDARD, Protocol

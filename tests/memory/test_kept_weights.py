@@ -19,7 +19,7 @@ from echo_jax.engine.grid import Execution
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement
-from echo_jax.memory.by_task.task_question import MeasuredTask, TaskRow
+from echo_jax.memory.by_task.task_rows_and_bits import MeasuredTask, TaskRow
 from echo_jax.memory.card import kept_weights, make_card, verify_card
 from echo_jax.memory.card.train_and_score import cell_of_file, named_cell, weights_digest
 from echo_jax.report.number_formats import plain

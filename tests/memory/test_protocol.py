@@ -12,11 +12,11 @@ import echo_jax
 from echo_jax import Protocol
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.by_key.key_question import BY_KEY
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import row_kind
 from echo_jax.memory.comparison import told_apart
-from echo_jax.memory.pages import card_pages, figures, table
+from echo_jax.memory.pages import card_pages, curve_figures, table
 from echo_jax.memory.protocol import STANDARD, read_protocol
 
 OTHER = Protocol(largest_norm=2.0)  # whose rows look like those of the standard
@@ -98,7 +98,7 @@ def test_bits_and_the_list_are_those_of_the_number_of_values():
     half = made_by_key([2, 3, 4])  # wrong in half of the answers, about 3 values
     expected = 4 * (math.log2(3) - 1 - 0.5)
     assert cards.bits_of([half], FEW).mean == pytest.approx(expected, abs=1e-4)
-    listed = figures.list_line([2], FEW)[1]
+    listed = curve_figures.list_line([2], FEW)[1]
     assert listed == pytest.approx([(1 + 1 / 3) / 2])
 
 
@@ -139,14 +139,14 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
         lambda: table.cards_table(both),
         lambda: table.shown(both),
         lambda: table.tidy_rows(both),
-        lambda: figures.panels_figure(both, BY_LAG),
+        lambda: curve_figures.panels_figure(both, BY_LAG),
     ):
         with pytest.raises(ConfigError, match=rf"\(protocol {OTHER.digest}\).* cannot be shown"):
             together()
     assert told_apart.letters_of(both, BY_LAG) == ["", ""]
     assert not told_apart.comparable(both)
-    assert figures.peers(b, BY_KEY) == []
-    assert figures.peers(a, BY_KEY) != []
+    assert curve_figures.peers(b, BY_KEY) == []
+    assert curve_figures.peers(a, BY_KEY) != []
     assert list(echo_jax.cards(folder, protocol=OTHER)) == ["b"]
     card_pages.write_report(folder, protocol=OTHER)
     page = (folder / "README.md").read_text()

@@ -8,7 +8,7 @@ from made_up_cards import card
 
 from echo_jax.learner.update import ADAM
 from echo_jax.memory import protocol
-from echo_jax.memory.by_key import key_question
+from echo_jax.memory.by_key import key_rows_and_bits
 from echo_jax.memory.protocol import STANDARD
 
 
@@ -65,7 +65,7 @@ def test_the_page_has_the_number_of_the_code(page, sentence):
 def test_the_page_has_the_accuracies_of_a_list_of_the_values(page):
     table = re.search(r"K +(2 3 .*?64) accuracy ([\d. ]+)", page)
     for pairs, accuracy in zip(table[1].split(), table[2].split(), strict=True):
-        assert key_question.accuracy_of_list(int(pairs), 64) == pytest.approx(
+        assert key_rows_and_bits.accuracy_of_list(int(pairs), 64) == pytest.approx(
             float(accuracy), abs=5e-4
         )
 
@@ -73,7 +73,9 @@ def test_the_page_has_the_accuracies_of_a_list_of_the_values(page):
 def test_the_page_has_accuracy_bits(page):
     assert "48 at e = 0, 39.5 at e = 0.1, 16.1 at e = 0.5" in page
     for wrong, expected in ((0, 48), (0.1, 39.5), (0.5, 16.1)):
-        assert key_question.accuracy_bits(8, 1 - wrong, 64) == pytest.approx(expected, abs=0.05)
+        assert key_rows_and_bits.accuracy_bits(8, 1 - wrong, 64) == pytest.approx(
+            expected, abs=0.05
+        )
 
 
 def test_a_list_of_the_values_has_many_bits_of_cross_entropy(page):

@@ -12,8 +12,8 @@ from made_up_cards import card, card_with, held, key_row, lag_row, stored
 
 from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
-from echo_jax.memory.by_key.key_question import BY_KEY
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.comparison import card_names, compared_cards, told_apart
 from echo_jax.memory.pages import table
 from echo_jax.report import text_tables

@@ -8,7 +8,7 @@ from echo_jax.config import changed
 from echo_jax.echo.run.predictor import TrainedNetwork
 from echo_jax.echo.training import build_learner, build_network
 from echo_jax.learner.network import init_params
-from echo_jax.storage.values_and_tokens import Vocabulary
+from echo_jax.storage.vocabulary import Vocabulary
 
 
 def network_of(config, compute="fast"):

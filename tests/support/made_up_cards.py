@@ -9,8 +9,8 @@ import numpy as np
 from card_runs import by_key, by_lag
 
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.by_key.key_question import KeyRow, accuracy_of_list
-from echo_jax.memory.by_lag.lag_question import LagRow
+from echo_jax.memory.by_key.key_rows_and_bits import KeyRow, accuracy_of_list
+from echo_jax.memory.by_lag.lag_rows_and_bits import LagRow
 from echo_jax.memory.protocol import STANDARD
 
 WHOLE = math.log(STANDARD.symbols)

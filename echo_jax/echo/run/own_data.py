@@ -19,7 +19,8 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.learner.network import Network, Params
 from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.storage import atomic_files
-from echo_jax.storage.values_and_tokens import Vocabulary, encode, read_column, read_text
+from echo_jax.storage.csv_and_text import read_column, read_text
+from echo_jax.storage.vocabulary import Vocabulary, encode
 
 
 def read_inputs(config: RunConfig) -> RunSpec:

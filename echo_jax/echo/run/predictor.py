@@ -31,8 +31,8 @@ from echo_jax.echo.token_by_token import Answer, EchoState
 from echo_jax.exceptions import ConfigError, printable, shown
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner.network import Network, Params
-from echo_jax.storage import atomic_files, tensor_files, values_and_tokens
-from echo_jax.storage.values_and_tokens import UNSEEN, Unknown, Vocabulary
+from echo_jax.storage import atomic_files, tensor_files, vocabulary
+from echo_jax.storage.vocabulary import UNSEEN, Unknown, Vocabulary
 
 if TYPE_CHECKING:
     from echo_jax.probing.probe_result import ProbeResult
@@ -265,9 +265,7 @@ class TrainedNetwork:
         return predictor_states.memory_of(self, lags)
 
     def _tokens(self, sequence: Sequence[Any], unknown: Unknown) -> np.ndarray:
-        return values_and_tokens.encode(
-            self.vocabulary, list(map(_word, sequence)), unknown=unknown
-        )
+        return vocabulary.encode(self.vocabulary, list(map(_word, sequence)), unknown=unknown)
 
     def follows(self, positions: Sequence[int], windows: int) -> np.ndarray:
         """Return the share of last answers that follow a change at a position, float32 `[P]`.
@@ -400,7 +398,7 @@ def _word(value: Any) -> str:
         rule = "is not a whole number or a string"
         raise ConfigError("value", value, rule, "use whole numbers or strings")
     # Looked at before it is written: beyond 4,300 digits Python raises ValueError.
-    if abs(value) >= 10**values_and_tokens.LONGEST:
-        rule = f"has more than {values_and_tokens.LONGEST} digits"
+    if abs(value) >= 10**vocabulary.LONGEST:
+        rule = f"has more than {vocabulary.LONGEST} digits"
         raise ConfigError(None, "a value", rule, "use a shorter number")
     return str(value)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # jax and numpy are imported after the command line was found
 
     from echo_jax.cells.interface import Cell
     from echo_jax.echo.data import Corpus
-    from echo_jax.storage.values_and_tokens import Vocabulary
+    from echo_jax.storage.vocabulary import Vocabulary
 
 RUNS = Path("runs")
 """The parent folder of runs for which no folder is given."""
@@ -78,7 +78,7 @@ class RunSpec(NamedTuple):
     @property
     def vocabulary(self) -> "Vocabulary":
         """The values that the tokens stand for, and which of them no network is trained on."""
-        from echo_jax.storage.values_and_tokens import Vocabulary
+        from echo_jax.storage.vocabulary import Vocabulary
 
         if self.values is not None:
             corpus = self.corpus()
@@ -189,7 +189,7 @@ def changed_cell(folder: Path, inputs: RunSpec, source: str | None) -> str | Non
 
 
 def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
-    from echo_jax.storage.values_and_tokens import LONGEST, Vocabulary
+    from echo_jax.storage.vocabulary import LONGEST, Vocabulary
 
     path = folder / VOCABULARY
     size = inputs.config.task.vocab_size

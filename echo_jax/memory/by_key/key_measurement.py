@@ -18,9 +18,9 @@ from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner.loss import correct
 from echo_jax.learner.network import Params
 from echo_jax.learner.random_tokens import Purpose, purpose_key
-from echo_jax.memory.by_key.key_question import BY_KEY, KeyRow, accuracy_bits
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY, KeyRow, accuracy_bits
+from echo_jax.memory.face_answers import PAIRS, STREAMS, SYMBOLS, VALUES
 from echo_jax.memory.measurement import AnswersAtOnce, Scores, Sets, set_keys
-from echo_jax.memory.picture_answers import PAIRS, STREAMS, SYMBOLS, VALUES
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.question import with_known
 from echo_jax.memory.readout_measurement import ReadoutMeasurement

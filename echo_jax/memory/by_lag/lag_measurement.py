@@ -21,7 +21,8 @@ from echo_jax.learner import network
 from echo_jax.learner.loss import correct, cross_entropy
 from echo_jax.learner.network import Params
 from echo_jax.learner.random_tokens import uniform_tokens
-from echo_jax.memory.by_lag.lag_question import BY_LAG, LagRow, lag_bits
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG, LagRow, lag_bits
+from echo_jax.memory.face_answers import fixed_streams
 from echo_jax.memory.measurement import (
     AnswersAtOnce,
     HeadLogits,
@@ -31,7 +32,6 @@ from echo_jax.memory.measurement import (
     by_steps,
     set_keys,
 )
-from echo_jax.memory.picture_answers import fixed_streams
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.question import with_known
 from echo_jax.probing.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats

@@ -41,7 +41,7 @@ from echo_jax.cells import user_cell
 from echo_jax.exceptions import ConfigError, EchoError, reason
 from echo_jax.learner.random_tokens import Purpose, purpose_key
 from echo_jax.memory import tasks
-from echo_jax.memory.by_task.task_question import MeasuredTask, TaskScore
+from echo_jax.memory.by_task.task_rows_and_bits import MeasuredTask, TaskScore
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks import TaskRows
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from echo_jax.learner.loss import correct, mean_where
 from echo_jax.learner.network import Params
 from echo_jax.memory.by_task.checked_task import TaskObject
-from echo_jax.memory.by_task.task_question import BY_TASK, TaskRow, TaskScore
+from echo_jax.memory.by_task.task_rows_and_bits import BY_TASK, TaskRow, TaskScore
 from echo_jax.memory.measurement import Scores, Sets, set_keys
 from echo_jax.memory.question import with_known
 from echo_jax.memory.readout_measurement import ReadoutMeasurement

@@ -22,7 +22,7 @@ from echo_jax.memory.all_questions import Row
 from echo_jax.memory.card import make_card
 from echo_jax.memory.card_contents import CARD_FILE, ROWS_FILE, Card
 from echo_jax.memory.comparison import built_in_cards
-from echo_jax.memory.pages import picture, table
+from echo_jax.memory.pages import face_picture, table
 from echo_jax.memory.protocol import STANDARD, CardPart, Protocol
 from echo_jax.report import styles
 from echo_jax.report.charts import NotebookFigure
@@ -63,7 +63,7 @@ class CardResult:
             rule = "is a card of a task, which has no curve"
             raise ConfigError(None, self.card.name, rule, "print it, or use to_pandas()")
         with styles.drawing():
-            from echo_jax.memory.pages.figures import card_figure
+            from echo_jax.memory.pages.curve_figures import card_figure
 
             return card_figure(self.card, self._rows)
 
@@ -72,8 +72,8 @@ class CardResult:
         return table.shown([self.card, *self.beside])
 
     def _repr_markdown_(self) -> str:
-        left = picture.of_card(self._rows, self.card)
-        shown = [picture.in_markdown(*left), ""] if left else []
+        left = face_picture.of_card(self._rows, self.card)
+        shown = [face_picture.in_markdown(*left), ""] if left else []
         remarks = [f"- {escaped(remark)}" for remark in self.card.remarks]
         return "\n".join([*shown, fenced(repr(self), "text"), "", *remarks])
 

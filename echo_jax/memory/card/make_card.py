@@ -34,9 +34,9 @@ from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner import network
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.all_questions import OF_MEMORY, Row, order
-from echo_jax.memory.by_key.key_question import BY_KEY
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
 from echo_jax.memory.by_task.checked_task import task_of
-from echo_jax.memory.by_task.task_question import BY_TASK, BitsAnAnswer
+from echo_jax.memory.by_task.task_rows_and_bits import BY_TASK, BitsAnAnswer
 from echo_jax.memory.card import kept_weights
 from echo_jax.memory.card.train_and_score import (
     JOB,

@@ -35,18 +35,18 @@ from echo_jax.engine.grid import Job, Report
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner import network
-from echo_jax.learner.chunk_loop import train_chunks
 from echo_jax.learner.network import Params
+from echo_jax.learner.update import train_chunks
 from echo_jax.memory.all_questions import NAMED, OF_MEMORY, Row
 from echo_jax.memory.by_key.key_measurement import KeyMeasurement
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.by_task.checked_task import TaskObject
 from echo_jax.memory.by_task.task_measurement import TaskMeasurement
-from echo_jax.memory.by_task.task_question import BY_TASK
+from echo_jax.memory.by_task.task_rows_and_bits import BY_TASK
 from echo_jax.memory.card_contents import MeasuredCell
+from echo_jax.memory.face_answers import packed
 from echo_jax.memory.measurement import Measurement, MeasurementPrograms, RunInputs, by_steps
-from echo_jax.memory.picture_answers import packed
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD, Configuration, Protocol, QuestionName
 from echo_jax.memory.question import DECIMALS, NATS
 from echo_jax.report.number_formats import plain

@@ -14,7 +14,7 @@ from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.all_questions import Row
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import Card, protocol_of
 from echo_jax.memory.comparison.card_names import cell_of, name_of
 from echo_jax.memory.comparison.told_apart import comparable, kind, size_of, size_text

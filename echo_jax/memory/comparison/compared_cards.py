@@ -10,7 +10,7 @@ from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.all_questions import EVERY, OF_MEMORY
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import CARD_FILE, Card
 from echo_jax.memory.comparison import built_in_cards, told_apart
 from echo_jax.memory.comparison.built_in_cards import anchors

@@ -10,7 +10,7 @@ from msgspec import UnsetType
 
 from echo_jax import statistics
 from echo_jax.memory.all_questions import EVERY
-from echo_jax.memory.by_task.task_question import MeasuredTask
+from echo_jax.memory.by_task.task_rows_and_bits import MeasuredTask
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.question import Question

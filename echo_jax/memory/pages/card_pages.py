@@ -19,15 +19,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from echo_jax.memory.all_questions import EVERY, OF_MEMORY, Row
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison import built_in_cards
 from echo_jax.memory.comparison.built_in_cards import anchors
 from echo_jax.memory.comparison.card_names import is_control, name_of
 from echo_jax.memory.comparison.compared_cards import standing
 from echo_jax.memory.comparison.told_apart import comparable, groups, track
-from echo_jax.memory.pages import explore_page, picture
-from echo_jax.memory.pages.figures import card_figure, panels_figure
+from echo_jax.memory.pages import explore_page, face_picture
+from echo_jax.memory.pages.curve_figures import card_figure, panels_figure
 from echo_jax.memory.pages.table import (
     MEANINGS,
     WIDE,
@@ -62,8 +62,8 @@ def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "s
       StorageError: a file was edited after it was generated.
     """
     of = section_of(card, rows)
-    left = picture.of_card(rows, card)
-    files: dict[str, str | bytes] = {picture.FILE: left[1]} if left else {}
+    left = face_picture.of_card(rows, card)
+    files: dict[str, str | bytes] = {face_picture.FILE: left[1]} if left else {}
     files["card.md"] = page(card, rows)
     for each in dict.fromkeys(("svg", kind)) if of.draw else ():
         files[f"card.{each}"] = of.figure_file(each)
@@ -87,11 +87,11 @@ def section_of(card: Card, rows: Sequence[Row]) -> Section:
 def page(card: Card, rows: Sequence[Row]) -> str:
     """Return the page of `card` with `rows`, in Markdown."""
     of = section_of(card, rows)
-    left = picture.of_card(rows, card)
+    left = face_picture.of_card(rows, card)
     numbers, *others = of.tables
     parts = [
         of.title("#"),
-        f"![{escaped(left[0])}]({picture.FILE})" if left else "",
+        f"![{escaped(left[0])}]({face_picture.FILE})" if left else "",
         *of.pictured("card.svg"),
         escaped(" ".join(of.answer)),
         *(f"- {escaped(remark)}" for remark in of.notes),
@@ -205,11 +205,11 @@ def write_report(
     others = built_in_cards.beside(beside, own)
     cards = own + others
     sections = figures_of(cards)
-    left = picture.of_folder(folder)
+    left = face_picture.of_folder(folder)
     text = page_of_all(cards, own, sections, left[0] if left else "")
     written = write_page(folder / "README.md", text, sections)
     if left:
-        files = {picture.FILE: left[1]}
+        files = {face_picture.FILE: left[1]}
         written += atomic_files.write_generated_folder(folder / "figures", files)
     if of_memory := [x for x in whole if not x[0].task]:
         explore = folder / explore_page.PAGE
@@ -302,7 +302,7 @@ def page_of_all(
     where = f"Devices: {devices}." if devices else ""
     parts = [
         "# The memory of recurrent cells, in bits",
-        f"![{escaped(left)}](figures/{picture.FILE})" if left else "",
+        f"![{escaped(left)}](figures/{face_picture.FILE})" if left else "",
         *(part for figure in figures[:first] for part in figure.pictured()),
         "" if all(card.task for card in own) else EXPLORE,
         FINDINGS,

@@ -12,13 +12,13 @@ import msgspec
 
 from echo_jax.memory import card_contents as cards
 from echo_jax.memory.all_questions import NAMED, OF_MEMORY, Row, bits_of
-from echo_jax.memory.by_key.key_question import accuracy_of_list
+from echo_jax.memory.by_key.key_rows_and_bits import accuracy_of_list
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison.card_names import is_control, label_of, labels_of
 from echo_jax.memory.comparison.told_apart import comparable, groups, size_text, track
-from echo_jax.memory.pages.picture import FACE, GROUND, PALETTE, READINGS
+from echo_jax.memory.face_answers import ReadCard, Readings, fading_stream
+from echo_jax.memory.pages.face_picture import FACE, GROUND, PALETTE, READINGS
 from echo_jax.memory.pages.table import sizes_text
-from echo_jax.memory.picture_answers import ReadCard, Readings, fading_stream
 from echo_jax.memory.protocol import Protocol
 from echo_jax.report.number_formats import plain
 from echo_jax.report.page import assembled

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.learner.n_grams import interpolated
+from echo_jax.learner.token_frequencies import interpolated
 from echo_jax.memory.tasks import TaskRows
-from echo_jax.storage.values_and_tokens import content
+from echo_jax.storage.csv_and_text import content
 
 STEPS = 128
 

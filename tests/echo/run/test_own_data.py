@@ -5,7 +5,7 @@ import pytest
 from echo_jax.config import DataConfig, RunConfig, changed
 from echo_jax.echo.run.own_data import read_inputs
 from echo_jax.exceptions import ConfigError
-from echo_jax.storage.values_and_tokens import encode
+from echo_jax.storage.vocabulary import encode
 
 
 def column_of(folder, values):

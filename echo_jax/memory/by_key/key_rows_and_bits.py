@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from echo_jax.memory.picture_answers import PAIRS, PIXELS, VALUES, KeyReading
+from echo_jax.memory.face_answers import PAIRS, PIXELS, VALUES, KeyReading
 from echo_jax.memory.protocol import (
     ASSOCIATES,
     Configuration,

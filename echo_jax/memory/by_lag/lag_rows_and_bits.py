@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from echo_jax.memory.picture_answers import PIXELS, SYMBOLS, Reading
+from echo_jax.memory.face_answers import PIXELS, SYMBOLS, Reading
 from echo_jax.memory.protocol import Configuration, Protocol
 from echo_jax.memory.question import (
     DECIMALS,

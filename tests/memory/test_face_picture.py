@@ -12,10 +12,10 @@ from made_up_cards import card_with, stored
 from running import module_in
 
 from echo_jax.memory import card_contents as cards
+from echo_jax.memory.face_answers import fading_stream, packed
 from echo_jax.memory.pages import card_pages
 from echo_jax.memory.pages.explore_page import PICTURES
-from echo_jax.memory.pages.picture import PALETTE
-from echo_jax.memory.picture_answers import fading_stream, packed
+from echo_jax.memory.pages.face_picture import PALETTE
 from echo_jax.memory.protocol import STANDARD
 
 pytestmark = pytest.mark.timeout(120)

@@ -22,9 +22,9 @@ from echo_jax.cells.state_numbers import flat_state
 from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner.random_tokens import uniform_tokens
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory import picture_answers
+from echo_jax.memory import face_answers
 from echo_jax.memory.by_key.key_measurement import KeyMeasurement
-from echo_jax.memory.by_key.key_question import accuracy_bits, accuracy_of_list
+from echo_jax.memory.by_key.key_rows_and_bits import accuracy_bits, accuracy_of_list
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.card.card_call import CardResult
@@ -32,14 +32,14 @@ from echo_jax.memory.card.make_card import there
 from echo_jax.memory.card.train_and_score import named_cell
 from echo_jax.memory.card.verify_card import Verified
 from echo_jax.memory.card_contents import row_kind
-from echo_jax.memory.pages import card_pages, picture
+from echo_jax.memory.pages import card_pages, face_picture
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks.by_key import Recall
 
 SCRIPT = module_in(Path(__file__).parents[2] / ".ci" / "readings.py")
 DOCS = Path(__file__).parents[2] / "docs" / "cards"
 READINGS = msgspec.json.decode(
-    (DOCS / picture.READINGS).read_bytes(), type=picture_answers.Readings
+    (DOCS / face_picture.READINGS).read_bytes(), type=face_answers.Readings
 )
 
 LONG_AGO = np.random.default_rng(0).integers(0, 16, 64)
@@ -69,19 +69,19 @@ def oklab(colours, vision):
 
 
 @pytest.mark.parametrize("vision", SEEN_BY)
-@pytest.mark.parametrize("ground", picture.GROUND)
+@pytest.mark.parametrize("ground", face_picture.GROUND)
 def test_any_two_colours_and_the_ground_are_apart_for_all_eyes(vision, ground):
-    points = oklab([*picture.PALETTE, ground], vision)
+    points = oklab([*face_picture.PALETTE, ground], vision)
     apart = np.linalg.norm(points[:, None] - points, axis=-1)
     assert apart[np.triu_indices(17, 1)].min() >= 0.095
 
 
 def test_the_streams_are_the_first_draws_of_their_keys():
     key = jax.random.key(52, impl=GENERATOR)
-    assert picture_answers.fixed_streams().tolist() == uniform_tokens(key, (10, 65), 16).tolist()
+    assert face_answers.fixed_streams().tolist() == uniform_tokens(key, (10, 65), 16).tolist()
     later = uniform_tokens(jax.random.key(54, impl=GENERATOR), (28,), 16)
-    assert picture_answers.fading_stream().tolist() == [
-        *picture_answers.fixed_streams()[0],
+    assert face_answers.fading_stream().tolist() == [
+        *face_answers.fixed_streams()[0],
         *later.tolist(),
     ]
 
@@ -90,9 +90,9 @@ def test_the_streams_are_the_first_draws_of_their_keys():
     "broken", [{"answers": "ASNF"}, {"certainty": "?"}, {"weights": "0"}, {"at_once": -1}]
 )
 def test_a_reading_of_another_form_is_refused(broken):
-    whole = picture_answers.packed(bytes(32), 1.5, np.zeros((10, 64)), np.zeros((10, 64)))
+    whole = face_answers.packed(bytes(32), 1.5, np.zeros((10, 64)), np.zeros((10, 64)))
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert(msgspec.structs.asdict(whole) | broken, picture_answers.Reading)
+        msgspec.convert(msgspec.structs.asdict(whole) | broken, face_answers.Reading)
 
 
 @pytest.mark.parametrize("known", [64, 20, 8])
@@ -104,9 +104,9 @@ def test_a_register_gives_the_last_pixels_back_and_no_others(known):
     params = {"cell": {}, "heads": {"kernel": kernel, "bias": jnp.zeros(64 * 16)}}
     sets = measurement.draw_sets(0, np.zeros(8, np.uint32))
     found = jax.jit(measurement.at_once)(params, sets)
-    of_run = picture_answers.packed(bytes(32), 0.0, found.values, found.certainty)
-    for stream, whole in ((0, picture.FACE), (7, LONG_AGO)):
-        pixels, areas = picture_answers.left_of(whole, of_run, stream)
+    of_run = face_answers.packed(bytes(32), 0.0, found.values, found.certainty)
+    for stream, whole in ((0, face_picture.FACE), (7, LONG_AGO)):
+        pixels, areas = face_answers.left_of(whole, of_run, stream)
         assert (pixels[-known:] == whole[-known:]).all()
         assert (areas[-known:] > 0.95).all()
         assert (areas[:-known] == 0).all()
@@ -147,12 +147,12 @@ def test_seed_0_by_lag_and_each_by_key_have_a_reading_where_there_is_a_picture(
 @pytest.fixture
 def read():
     """A card whose seed 0 knows the last 30 tokens, with its rows."""
-    known = picture_answers.fixed_streams()[:, 63::-1].copy()
+    known = face_answers.fixed_streams()[:, 63::-1].copy()
     known[:, 30:] ^= 1
     areas = np.where(np.arange(64) < 30, 1.0, 0.0) * np.ones((10, 1))
     areas[:, 30] = 0.2
     rows = [lag_row([4.0] * 27), lag_row([4.0] * 40, 1)]
-    rows[0].reading = picture_answers.packed(bytes(32), 120.0, known, areas)
+    rows[0].reading = face_answers.packed(bytes(32), 120.0, known, areas)
     return card(rows, "block:gru", name="mine <b>"), rows
 
 
@@ -175,10 +175,10 @@ def test_a_card_with_a_reading_has_a_picture_with_the_bits_of_that_run(read, tmp
 
 
 def test_the_name_of_a_card_is_text(read):
-    words, drawn = picture.of_card(read[1], read[0])
+    words, drawn = face_picture.of_card(read[1], read[0])
     assert words.startswith("mine <b>: 108")
     assert "mine &lt;b&gt;: 108" in drawn
-    assert "<b>" not in drawn + picture.in_markdown(words, drawn)
+    assert "<b>" not in drawn + face_picture.in_markdown(words, drawn)
 
 
 def test_a_reading_in_a_row_of_another_protocol_is_refused(read):
@@ -227,7 +227,7 @@ def read_by_key(cell, sharpness):
     found = jax.jit(measurement.at_once)(params, sets)
     right = jax.jit(measurement.score)(params, sets).final.tolist()
     bits, certainty = measurement.told_at_once(found, right)
-    return picture_answers.packed(bytes(32), round(float(bits), 4), found.values, certainty), found
+    return face_answers.packed(bytes(32), round(float(bits), 4), found.values, certainty), found
 
 
 def test_a_table_gives_all_colours_of_the_places_back_and_a_blind_network_none():
@@ -255,7 +255,7 @@ def test_a_run_by_key_has_a_reading_in_its_row_which_other_protocols_refuse():
     protocol = Protocol(**NUMBERS | {"pairs_of_small": 8, "recalls": 4})
     row = made(run_of("simple", {"features": 4}, by_key(0.003, 4), 0, protocol))
     plain = msgspec.to_builtins(row)
-    assert isinstance(row.reading, picture_answers.KeyReading)
+    assert isinstance(row.reading, face_answers.KeyReading)
     assert row_kind(protocol).decode(plain) == row
     assert 0 <= row.reading.at_once <= 48
     del plain["reading"]
@@ -290,13 +290,13 @@ def test_published_readings_are_of_all_cards_by_lag_of_400_bytes():
 
 
 def test_the_still_of_published_cards_is_that_of_their_readings():
-    assert (DOCS / "figures" / picture.FILE).read_text() == picture.of_folder(DOCS)[1]
+    assert (DOCS / "figures" / face_picture.FILE).read_text() == face_picture.of_folder(DOCS)[1]
 
 
 def squares(measurement, params, calibration, time):
     """Values, certainties and surprise in bits about pixels `time` .. 63 at a time, in NumPy."""
     cell, protocol = measurement.network.cell, measurement.protocol
-    streams = jnp.concatenate([calibration, picture_answers.fading_stream()[None]])
+    streams = jnp.concatenate([calibration, face_answers.fading_stream()[None]])
     prepared = cell.prepare(params["cell"])
 
     def step(state, tokens):

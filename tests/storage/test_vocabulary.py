@@ -12,7 +12,8 @@ import hypothesis.strategies as st
 import pytest
 
 from echo_jax.exceptions import ConfigError
-from echo_jax.storage.values_and_tokens import Vocabulary, encode, read_column, words_of
+from echo_jax.storage.csv_and_text import read_column, words_of
+from echo_jax.storage.vocabulary import Vocabulary, encode
 
 CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=100)
 PATHS = itertools.count()

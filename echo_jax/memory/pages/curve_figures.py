@@ -17,8 +17,8 @@ from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
 from echo_jax.memory.all_questions import OF_MEMORY, Row
-from echo_jax.memory.by_key.key_question import BY_KEY, accuracy_of_list
-from echo_jax.memory.by_lag.lag_question import BY_LAG
+from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY, accuracy_of_list
+from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import Card, protocol_of, rows_that_count
 from echo_jax.memory.comparison.built_in_cards import anchors, nearest
 from echo_jax.memory.comparison.card_names import label_of, labels_of, name_of
