@@ -96,13 +96,13 @@ def new_run(inputs: RunSpec, out: Path | None, options: TrainOptions) -> Iterato
     """
     inputs = inputs._replace(seed_map=options.seed_map, compute=options.compute)
     if out is None:
-        yield _checked(inputs, options)
+        yield _prepare(inputs, options)
         return
     # This check refuses a used folder early, before a network is built. It is repeated below, with
     # the lock, where no other process can interfere.
     run_folder.check_unused(out)
     folder = out.absolute()
-    run = _checked(inputs, options)
+    run = _prepare(inputs, options)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # What is written into the folder syncs it, and not its name in the parent.
@@ -141,7 +141,7 @@ def resumed_run(
         wanted = inputs.config
         if sequences:
             wanted = changed(wanted, sequences=sequences)
-        run = _checked(inputs._replace(config=wanted), options)
+        run = _prepare(inputs._replace(config=wanted), options)
         if other_text := run_folder.changed_cell(folder, inputs, run.inputs.cell_source):
             raise ConfigError(
                 f"{other_text}, but a continued run must be bit-identical to an uninterrupted "
@@ -156,8 +156,8 @@ def resumed_run(
         yield run._replace(folder=stored_in, saved=saved, note=note)
 
 
-def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
-    """Start jax, and return the run of `inputs` as the training loop needs it.
+def _prepare(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
+    """Start the devices, build the network, and return the run as the training loop needs it.
 
     Folder and checkpoint are not filled in. `options` say how the run is computed. The inputs of
     the result state all options of the cell and the digest of the cell's text. Raises ConfigError
@@ -165,27 +165,43 @@ def _checked(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     """
     limit = options.devices
     environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
-    config = with_cell_stated(inputs.config)
-    cell = cell_of(config, inputs.cell)
-    compute = inputs.compute or "fast"
-    learner = training.build_learner(config, cell, compute, inputs.optimizer)
-    source = registry.source_digest(config.network.cell, cell)
-    inputs = inputs._replace(config=config, cell_source=source)
-    shapes = training.state_shapes(config, learner)
-    tensor_files.named(shapes)  # refuses what could not be saved
-    environment.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
+    inputs, learner = _build(inputs)
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
-    devices = many_seeds.devices_for(config.seeds, seed_map, limit)
-    runs_a_device = -(-config.seeds // len(devices))  # that it does one after the other
-    updates = max(100, min(400, 12800 // runs_a_device))  # about, between two looks at the progress
+    devices = many_seeds.devices_for(inputs.config.seeds, seed_map, limit)
     return PreparedRun(
         inputs=inputs,
         learner=learner,
         corpus=inputs.corpus(),
-        chunk=max(1, min(config.training.sequences, updates // config.task.updates_per_sequence)),
+        chunk=_sequences_of_chunk(inputs.config, len(devices)),
         plan=DevicePlan(seed_map, limit),
         checkpoint_every=options.checkpoint_every,
     )
+
+
+def _build(inputs: RunSpec) -> tuple[RunSpec, Learner]:
+    """Build the cell and the network of `inputs`, and return the inputs with the cell stated.
+
+    The network is not initialised. Raises ConfigError if its state could not be saved or does not
+    fit into the memory.
+    """
+    config = with_cell_stated(inputs.config)
+    cell = cell_of(config, inputs.cell)
+    learner = training.build_learner(config, cell, inputs.compute or "fast", inputs.optimizer)
+    source = registry.source_digest(config.network.cell, cell)
+    shapes = training.state_shapes(config, learner)
+    tensor_files.named(shapes)  # refuses what could not be saved
+    environment.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
+    return inputs._replace(config=config, cell_source=source), learner
+
+
+def _sequences_of_chunk(config: RunConfig, devices: int) -> int:
+    """Return the sequences of a chunk of training, for `config` on this number of `devices`.
+
+    A chunk has about 100 to 400 updates of each seed, so that the progress is soon shown again.
+    """
+    runs_a_device = -(-config.seeds // devices)  # that it does one after the other
+    updates = max(100, min(400, 12800 // runs_a_device))
+    return max(1, min(config.training.sequences, updates // config.task.updates_per_sequence))
 
 
 def _saved(folder: Path, inputs: RunSpec, wanted: int, learner: Learner) -> Saved | None:
