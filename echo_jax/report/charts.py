@@ -130,6 +130,8 @@ def lines_figure(
         keys[name or "median"] = _line(axes, points, place)
     _set_ticks(axes, sorted({x for points in series.values() for x, _ in points}), log_x, width)
     axes.set_ylim(-0.02 * end, end)
+    if percent and end > 1.1:  # of lines that are `raised`: no share is above 1
+        axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_ylabel(wrapped(labels[1], 32), fontsize=11, color=INK)
     axes.yaxis.set_major_formatter(_number_format(percent))
     axes.grid(axis="y", color=RULE, linewidth=0.8)
@@ -137,6 +139,28 @@ def lines_figure(
         keys["chance"] = axes.axhline(baseline, color=GREY, linestyle="--", lw=1.4, zorder=1.5)
     _legend(figure, keys | _open_key(every))
     return figure
+
+
+def raised(
+    series: Mapping[str, Sequence[tuple[float, Summary]]], step: float
+) -> dict[str, list[tuple[float, Summary]]]:
+    """Return `series` for `lines_figure` with lines above one another, so that none is hidden.
+
+    The line that changes most stays in its place. Each other line is raised by `step`, in units of
+    y, above the line that changes next more.
+    """
+    spread = {name: np.ptp([y.median for _, y in points]) for name, points in series.items()}
+    steps = {name: i for i, name in enumerate(sorted(spread, key=lambda name: -spread[name]))}
+
+    def higher(y: Summary, by: float) -> Summary:
+        """Return `y` with its median and its interval higher `by` so much."""
+        of = y.interval and y.interval._replace(low=y.interval.low + by, high=y.interval.high + by)
+        return y._replace(median=y.median + by, interval=of)
+
+    return {
+        name: [(x, higher(y, step * steps[name])) for x, y in points]
+        for name, points in series.items()
+    }
 
 
 def _open_key(summaries: Iterable[Summary]) -> dict[str, Line2D]:
@@ -238,13 +262,13 @@ def _array(summaries: Iterable[Summary]) -> np.ndarray:
 def _end(values: np.ndarray, baselines: Sequence[float | None], percent: bool) -> float:
     """Return the end of an axis that starts at 0, just above the largest finite number.
 
-    The numbers are `values` and `baselines`. If `percent` is True, the end is just above 1, unless
-    all finite numbers are at most 0.2.
+    The numbers are `values` and `baselines`. If `percent` is True, the end is above 1, unless all
+    finite numbers are at most 0.2.
     """
     numbers = [*values.flat, *(baseline for baseline in baselines if baseline is not None)]
     largest = max(filter(math.isfinite, numbers), default=1.0) or 1.0
     if percent and largest > 0.2:
-        largest = 1.0
+        largest = max(largest, 1.0)  # above 1 are lines that are `raised`
     return 1.04 * largest
 
 

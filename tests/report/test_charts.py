@@ -32,3 +32,17 @@ def test_an_svg_has_its_words_as_text_each_time_the_same_whatever_the_user_has_s
     assert drawing == styles.image(draw(), "svg").decode()
     assert ODD in " ".join(ElementTree.fromstring(drawing).itertext())
     assert "date" not in drawing
+
+
+def test_equal_lines_are_told_apart_and_the_one_that_changes_most_keeps_its_numbers():
+    exact = Interval(1, 1, math.nan)
+    flat = [(x, Summary(1.0, exact)) for x in (1, 2, 3)]
+    series = {"a": flat, "b": flat, "falls": [*flat[:2], (3, Summary(0.2, None))]}
+    apart = charts.raised(series, 0.04)
+    assert apart["falls"] == series["falls"]
+    heights = [{y.median for _, y in apart[name]} for name in ("a", "b")]
+    assert sorted(map(sorted, heights)) == [[1.04], [1.08]]
+    assert apart["a"][0][1].interval[:2] == pytest.approx([1.04, 1.04])
+    axes = charts.lines_figure(apart, ("x", "y"), None, percent=True).axes[0]
+    assert axes.get_ylim()[1] > 1.08
+    assert max(axes.get_yticks()) == 1

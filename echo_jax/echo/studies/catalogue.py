@@ -41,6 +41,7 @@ class Chart:
     series: str = ""  # labels, separated by commas
     name: Callable[[Mapping[str, Any]], str] | None = None  # of a line, by its labels
     log_x: bool = False
+    raised: bool = False  # lines are drawn above one another, as some are equal
     leave_out: Callable[[Mapping[str, Any]], bool] = lambda _: False  # labels that are not drawn
 
 
@@ -312,6 +313,7 @@ STUDIES: dict[str, Study] = {
             "sequences",
             "network",
             log_x=True,
+            raised=True,
             leave_out=lambda at: at["network"] not in tuple(KEEPING)[:5],
         ),
         pairs=tuple(

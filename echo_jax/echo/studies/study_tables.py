@@ -27,6 +27,8 @@ from echo_jax.statistics import Summary
 if TYPE_CHECKING:
     from echo_jax.report.charts import NotebookFigure
 
+RAISED = 0.04  # of y: how far one of equal lines is drawn above another
+
 AXIS_NAMES = {
     "accuracy": "accuracy on fresh sequences",
     "recalled_bits": "recalled bits a token",
@@ -79,6 +81,9 @@ def figure(chart: Chart, rows: Sequence[ResultRow], width: float = WIDTH) -> "No
     lines = _lines(chart, rows)
     if chart.kind == "curves":
         shares = all(mean.median <= 1 for line in lines.values() for _, mean in line)
+    if chart.raised:
+        lines = charts.raised(lines, RAISED)
+        labels[1] += " (equal lines are drawn apart)"
     chances = {row.baseline_accuracy for row in rows}
     baseline = min(chances) if shares and len(chances) == 1 else None
     return charts.lines_figure(lines, labels, baseline, shares, chart.log_x, width)
