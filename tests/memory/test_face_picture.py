@@ -192,6 +192,19 @@ def test_by_place_eight_pixels_are_answered_and_the_order_turns_round(tab, page)
     assert tab.texts("#left b") == [*NAMES.values()]
 
 
+def test_anchors_are_named_as_such_and_not_ranked(tab, page):
+    tab.open(page, fragment="#asked=place")
+    shown = (
+        '[{ cell: "A", anchor: true }, { cell: "B" }, { cell: "C" }, { cell: "D", anchor: true }]'
+    )
+    assert re.findall(r"\b[A-D]\b|\d", tab.run(f"verdictOf({shown})")) == ["B", "1", "2"]
+    assert re.findall(r"\b[A-D]\b", tab.run(f"anchorsOf({shown})")) == ["A", "D"]
+    assert tab.run(f"anchorsOf({shown}.slice(1, 3))") == ""
+    tab.run("byId('left').append(figureOf({ ...readings()[0], cell: 'A', anchor: true }))")
+    assert "anchor" in said(tab, "A")[-1]
+    assert "anchor" not in "".join(said(tab, "GRU"))
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing(tab, page, dark):
     for fragment in ("", "#time=9", "#asked=place"):

@@ -67,8 +67,7 @@ function verdictOf(cards) {
   if (count < 2) return "";
   if (choice.asked === "order") {
     return `Among these ${count} trained networks, ${trained.at(-1).cell} forgets first, `
-      + `and ${first.cell} keeps most. Grey names are not ranked: `
-      + "they are not trained, or their memory is known.";
+      + `and ${first.cell} keeps most.`;
   }
   const bits = ({ lag }) => mean(lag?.[data.updates]?.bits ?? [0]);
   const inOrder = [...trained].sort((a, b) => bits(b) - bits(a)), [leader] = inOrder;
@@ -77,6 +76,12 @@ function verdictOf(cards) {
   return `By name, the ranking is another: ${first.cell} is ${all}, and ${leader.cell} is number `
     + `${trained.indexOf(leader) + 1}. In order, ${leader.cell} is number 1, and ${first.cell} is `
     + `number ${inOrder.indexOf(first) + 1}.`;
+}
+
+// Which of some cards are not ranked, and why.
+function anchorsOf(cards) {
+  const names = cards.filter(({ anchor }) => anchor).map(({ cell }) => cell).join("; ");
+  return names && `Anchors are not ranked: ${names}. Their memory is known, or is not trained.`;
 }
 
 // ---------------------------------------------------------------- what is drawn
@@ -100,7 +105,7 @@ function drawCanvas() {
     x: cursor % SIDE, y: rowOf(cursor) }));
 }
 
-function figureOf({ cell, mean, answers, colour }) {
+function figureOf({ cell, mean, answers, colour, anchor }) {
   const svg = make("svg", { viewBox: `0 0 ${SIDE} ${SIDE}`, "aria-hidden": true });
   const figure = make("figure", { "data-cell": cell }), caption = make("figcaption");
   const own = pixels(), asked = answers.map(({ pixel }) => pixel);
@@ -117,7 +122,8 @@ function figureOf({ cell, mean, answers, colour }) {
   const unit = choice.asked === "order" ? "bits" : `of ${PAIRS} right`;
   caption.append(make("b", { style: `color: ${colour}` }, cell),
     make("span", { class: "told" }, answers.length ? said : "asked only at the start"),
-    make("span", {}, `mean ${digits(mean)} ${unit}`));
+    make("span", {}, `mean ${digits(mean)} ${unit}`),
+    ...(anchor ? [make("span", {}, "anchor, not ranked")] : []));
   figure.append(svg, caption);
   figure.style.viewTransitionName = `cell-${everyCell.indexOf(cell)}`; // moves when the order turns
   return figure;
@@ -144,6 +150,7 @@ function drawPicture() {
   byId("how").textContent = how;
   byId("by").textContent = button;
   byId("verdict").textContent = verdictOf(shown);
+  byId("anchors").textContent = anchorsOf(shown);
   byId("picture").dataset.asked = choice.asked;
   drawCanvas();
   drawTime();
