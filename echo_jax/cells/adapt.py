@@ -171,7 +171,7 @@ def library_of(found: Any) -> str | None:
     """Return the library of the class or function `found`: nnx, equinox, torch, or None for others.
 
     A class belongs to the library from whose `Module` it is derived. A function belongs to torch if
-    it returns a torch module for an input size.
+    its file imports torch, or if it returns a torch module for an input size.
     """
     if inspect.isfunction(found):
         return "torch" if _makes_torch(found) else None
@@ -188,8 +188,12 @@ def library_of(found: Any) -> str | None:
 def _makes_torch(found: Any) -> bool:
     """Return True if the function `found` makes a torch module for an input size.
 
-    If the function fails, the result is True if its file imports torch.
+    A function whose file imports torch is taken for one without a call, as a layer may be large;
+    `torch_check` refuses it if it makes anything else. Any other function is called.
     """
+    names = (str(getattr(x, "__name__", "")) for x in found.__globals__.values())
+    if any(name.partition(".")[0] == "torch" for name in names):
+        return True
     torch = sys.modules.get("torch")
     try:
         # The function draws weights. The fork leaves the generator of the program as it was.
@@ -197,9 +201,8 @@ def _makes_torch(found: Any) -> bool:
             return library_of(type(found(16))) == "torch"
     except KeyboardInterrupt:
         raise
-    except BaseException:  # user code may raise anything; the check of the layer says what
-        names = (getattr(x, "__name__", None) for x in found.__globals__.values())
-        return any(str(name).partition(".")[0] == "torch" for name in names)
+    except BaseException:  # user code may raise anything
+        return False
 
 
 def _has_functions(found: Any) -> bool:

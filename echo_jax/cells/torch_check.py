@@ -33,6 +33,10 @@ def check_layer(cell: Cell, name: str, input_size: int) -> None:
     candidate = Candidate(inner, name)
     with seeded(0), torch.no_grad():
         layer = candidate.attempt(lambda: inner.built(size), rule="fails ({}): fix its code")
+        if not isinstance(layer, torch.nn.Module):
+            candidate.refuse(
+                f"makes an object of type {type(layer).__name__}: return a torch.nn.Module"
+            )
         candidate.attempt(lambda: _check(candidate, layer, size))
 
 

@@ -1,6 +1,7 @@
 """Layers of PyTorch: the numbers of the same cells in JAX, cards that resume, and refusals."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -142,6 +143,20 @@ def test_a_card_that_was_stopped_goes_on_to_the_same_rows_and_stands_beside_othe
     assert comparable([card, echo_jax.card("gru", state_bytes=12, **options).card])
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections")  # PyTorch runs it without oneDNN
+@pytest.mark.parametrize("name", ["layer.py:make", "gru", "projected_lstm"])
+def test_the_layers_of_the_pages_and_of_the_examples_can_be_measured(
+    root, tmp_path, monkeypatch, name
+):
+    monkeypatch.chdir(root)
+    page = (root / "docs" / "your-own-cell.md").read_text()
+    (tmp_path / "layer.py").write_text(re.search(r"# layer.py\n(.*?)^```", page, re.M | re.S)[1])
+    of_page = name.startswith("layer.py")
+    cell = named_cell(str(tmp_path / name) if of_page else f"examples/torch_cells.py:{name}").cell
+    measurable(name, cell, TEN)
+    assert state_bytes(cell, 16) == 400
+
+
 class Changed(torch.nn.Module):
     """A GRU with a change of what it sees, or of what it returns."""
 
@@ -230,6 +245,7 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
         (torch.nn.GRU, r"GRU' takes options that .*: use a function make\(input_size\)"),
         (fails, r"test_torch_measurement.py:\d+: cell '.*:fails' fails \(.*has no 16"),
         (exits, r"fails \(SystemExit: 0\): fix its code"),
+        (lambda size: size, "makes an object of type int: return a torch.nn.Module"),
         (changed(parts=[torch.nn.BatchNorm1d(4)]), "has a BatchNorm1d, which"),
         (changed(torch.nn.Dropout(0.5)), "draws random numbers in training"),
         (changed(lambda x: x.cumsum(1)), "outputs that differ from single steps"),
@@ -257,6 +273,19 @@ def changed(see=lambda x: x, give=lambda y, h: (y, (h,)), parts=()):
 def test_what_no_card_can_measure_is_refused_in_a_sentence(given, sentence):
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.card(given, name="refused", protocol=TINY, progress=False)
+
+
+def test_a_layer_that_the_last_check_refuses_was_built_twice():
+    """Once to be checked, and once more to see that a seed draws equal weights."""
+    sizes = []
+
+    def sees_ahead(size):
+        sizes.append(size)
+        return Changed(size, lambda x: x.cumsum(1), lambda y, h: (y, (h,)))
+
+    with pytest.raises(ConfigError, match="differ from single steps"):
+        echo_jax.card(sees_ahead, name="refused", protocol=TINY, progress=False)
+    assert len(sizes) == 2
 
 
 def lazy(size):
