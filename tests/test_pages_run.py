@@ -20,6 +20,7 @@ from running import ROOT, ended
 
 from echo_jax.__main__ import COMMANDS
 from echo_jax.commands import command_line
+from echo_jax.config import is_built_in
 
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 PAGES = sorted(
@@ -74,6 +75,19 @@ def test_every_command_is_understood_and_has_an_example():
             command_line.parse(options, shlex.split(arguments))
             named.add(command)
     assert named == set(COMMANDS)
+
+
+OF_PYTORCH = {"layer.py:make"}  # see test_torch_measurement.py
+
+
+def test_the_wheel_makes_a_card_of_every_cell_that_a_page_brings():
+    text = (ROOT / ".ci" / "wheel").read_text()
+    made = set(re.findall(r"^card (\S+)", text, re.M))
+    pages = "\n".join((ROOT / page).read_text() for page in PAGES)
+    for *_, arguments in COMMAND.findall(pages):
+        for cell in re.findall(r"--cell (\S+)", arguments):
+            if not is_built_in(cell) and cell != "block:NAME":
+                assert cell in made | OF_PYTORCH
 
 
 def shorter(command):
