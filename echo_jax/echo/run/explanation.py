@@ -95,7 +95,7 @@ BY_ROW = (
 DRIFT = " If the numbers drift, the differences of consecutive numbers may be easier to learn."
 FOLLOWS = (
     " Where values of the training part come in random order, {follows:.1%} of the answers follow "
-    "a change of {value}, so about this share of the answers is an echo."
+    "a change of {value}, so about this share of such answers is an echo."
 )
 ORDER = (
     " In the order of the file, lucky guesses at the other answers make {lucky:.1%} of all answers "
