@@ -1,6 +1,8 @@
-"""Write the small cards and the readings that come with the package, from those of docs/cards.
+"""Write what follows from the cards of docs/cards: what comes with the package, and their pages.
 
-Usage: python .ci/built_in_cards.py, after a card there was made or removed.
+The package gets the small cards and the readings; beside each card its page and figure are made.
+
+Usage: python .ci/built_in_cards.py, after a card was made or removed, or pages are drawn otherwise.
 """
 
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ from echo_jax.memory.all_questions import Row
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison.built_in_cards import FILE, read_folder
 from echo_jax.memory.face_answers import Readings
+from echo_jax.memory.pages import card_pages
 from echo_jax.memory.pages.face_picture import BUILT_IN, READINGS
 from echo_jax.storage import atomic_files
 
@@ -35,6 +38,11 @@ def of_lstm(readings: bytes) -> bytes:
 
 if __name__ == "__main__":
     published, memory = ROOT / "docs" / "cards", ROOT / "echo_jax" / "memory"
-    cards, readings = memory / "comparison" / FILE, memory / "pages" / BUILT_IN
-    atomic_files.write_bytes(cards, encoded(read_folder(published)))
-    atomic_files.write_bytes(readings, of_lstm((published / READINGS).read_bytes()))
+    whole = read_folder(published)
+    atomic_files.write_bytes(memory / "comparison" / FILE, encoded(whole))
+    readings = of_lstm((published / READINGS).read_bytes())
+    atomic_files.write_bytes(memory / "pages" / BUILT_IN, readings)
+    for card, rows in whole:
+        for name in ("card.md", "card.svg"):  # made anew, whoever wrote them
+            (published / card.name / name).unlink(missing_ok=True)
+        card_pages.draw(published / card.name, card, rows)

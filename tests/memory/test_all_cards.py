@@ -13,7 +13,7 @@ from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import chosen_by, read
 from echo_jax.memory.comparison import built_in_cards
-from echo_jax.memory.pages import card_pages, face_picture
+from echo_jax.memory.pages import card_pages, curve_figures, face_picture
 from echo_jax.memory.pages.table import bits_text
 from echo_jax.memory.protocol import PILOT_SEED
 from echo_jax.report.page import Paper
@@ -42,6 +42,9 @@ def test_all_files_are_written_and_the_page_keeps_what_was_written_by_hand(folde
     names = {str(path.relative_to(folder)) for path in written if path.exists()}
     assert {"tables/cards.csv", "tables/cards-pairs.csv", "tables/cards-seeds.csv"} <= names
     assert {"tables/cards-block-100-float32.tex", "figures/forgetting-block.png"} <= names
+    shown = (folder / "figures" / "forgetting-block.svg").read_text()
+    anchors = built_in_cards.anchors(read(folder / "block-gru")[0])
+    assert all(f">{name}</text>" in shown for name in [*anchors, figures.PEERS])
     page = folder / "README.md"
     page.write_text(page.read_text().replace(BY_HAND, "The LRU keeps more."))
     (folder / "block-gla" / "card.json").unlink()

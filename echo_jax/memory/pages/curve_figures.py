@@ -38,12 +38,18 @@ REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 1.2}
 DASHES = [(0, pattern) for pattern in ((4, 2), (1, 1.5), (6, 2, 1, 2), (2, 3))]
 """The dashes of the lines that a card is compared with, in the order of these lines."""
 
+PEERS = "other cells"
+OF_PANEL = "the cell of the panel"
+LIST = "a list of the values"
+"""The names of lines in legends; a list of the values knows the values, but no keys."""
+
 NAMED = 4  # grey lines that have a name, from the one with most bits to that with fewest
 
 NARROWEST = 1.9  # inches of a figure for each panel beside others: a name and its bits
 ROOM = 1.22  # inches: the height of a row of panels
 LEFT = 0.66  # the margins
-BELOW = 0.42
+BELOW = 0.55  # without the legend
+LEGEND = 0.18  # of a line of it
 TITLE = 0.3  # of it what the title of a panel takes
 
 WIDEST = 4.2  # inches of one panel alone, or of two side by side
@@ -102,8 +108,7 @@ def draw_by_lag(axes: Axes, card: Card, rows: Sequence[Row]) -> None:
     axes.axhline(most, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_xlabel("steps back", fontsize=9.5, color=INK)
     axes.set_ylabel("bits about that token", fontsize=9.5, color=INK)
-    known = {words: of.known(BY_LAG).line for words, of in anchors(card).items()}
-    _draw(axes, card, BY_LAG, seeds, known)
+    _draw(axes, card, BY_LAG, seeds, reference_lines(card, BY_LAG))
 
 
 def draw_by_key(axes: Axes, card: Card, _: Sequence[Row]) -> None:
@@ -115,7 +120,7 @@ def draw_by_key(axes: Axes, card: Card, _: Sequence[Row]) -> None:
     key_axis(axes, bits.pairs)
     axes.set_xlabel("pairs of a key and a value", fontsize=9.5, color=INK)
     axes.set_ylabel("values recalled", fontsize=9.5, color=INK)
-    references = {"a list of the values": list_line(bits.pairs, card.numbers)}
+    references = reference_lines(card, BY_KEY)
     if alone := nearest(card, BY_KEY).get("PresentInput"):
         references[name_of(alone)] = alone.known(BY_KEY).line
     _draw(axes, card, BY_KEY, [(bits.pairs, curve) for curve in bits.curves], references)
@@ -134,12 +139,12 @@ def _draw(
     """Draw the curve of `card` on `axes` over the curves of its `seeds`, peers and `references`.
 
     The peers have bits by `question`. The curves of the card and of a few peers are named, and a
-    legend names the references.
+    legend names the references and the grey lines of the peers.
     """
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     known = sorted(peers(card, question), key=lambda other: -other.mean(question))
     others = {name_of(other): thin(other.known(question).line) for other in known}
-    charts.draw_lines(axes, others.values(), BACKGROUND)
+    charts.draw_lines(axes, others.values(), BACKGROUND | {"label": PEERS if others else None})
     for (name, line), dashes in zip(references.items(), DASHES, strict=False):
         axes.plot(*line, label=name, linestyle=dashes, **REFERENCE)
     if axes.get_legend_handles_labels()[1]:
@@ -160,13 +165,18 @@ def panels_figure(cards: Sequence[Card], question: Question) -> charts.NotebookF
     """Return a figure of `cards` by `question`, with a panel for each card.
 
     The card with the most bits comes first. In each panel, the curves of the other cards are grey.
+    A legend names the lines that all panels share.
     """
     protocol_of(cards)  # or they are refused
     shown = sorted(cards, key=lambda card: -card.mean(question))
     across = min(len(shown), int(WIDTH / NARROWEST))
-    height = -(-len(shown) // across) * ROOM + BELOW
     room = min((WIDTH - LEFT - 0.1) / across, WIDEST / min(across, 2))
     width = LEFT + 0.1 + across * room
+    names = [OF_PANEL, *reference_lines(shown[0], question), PEERS]
+    whole = sum(len(name) + 9 for name in names) * charts.LETTER * charts.SIZE / 72
+    columns = len(names) if whole < width else 2
+    below = BELOW + -(-len(names) // columns) * LEGEND
+    height = -(-len(shown) // across) * ROOM + below
     figure = charts.NotebookFigure((width, height))
     for place, (card, name) in enumerate(zip(shown, labels_of(shown), strict=True)):
         row, column = divmod(place, across)
@@ -181,40 +191,57 @@ def panels_figure(cards: Sequence[Card], question: Question) -> charts.NotebookF
         axes.text(1.02, 1.04, card.known(question).mean_text, **bold, **title)
         axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(shown))
     style: dict[str, Any] = {"fontsize": 9.5, "color": INK, "ha": "center", "va": "bottom"}
-    figure.text(0.5, 0.05 / height, question.x_label, **style)
+    figure.text(0.5, (below - 0.37) / height, question.x_label, **style)
     sideways: dict[str, Any] = {"rotation": 90, "va": "center", "ha": "left"}
-    figure.text(0.04 / width, 0.5, question.y_label, **style | sideways)
+    # In the middle of the panels, unless its upper end would be cut off.
+    middle = min((below + height) / 2, height - 0.75)
+    figure.text(0.04 / width, middle / height, question.y_label, **style | sideways)
+    look: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "ncols": columns}
+    look |= {"frameon": False, "fontsize": charts.SIZE, "labelcolor": GREY, "columnspacing": 1.4}
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), **look)
     return figure
 
 
 def _panel(axes: Axes, card: Card, question: Question, cards: Sequence[Card]) -> None:
-    references = PANELS[question](axes, card)
-    for line, dashes in zip(references, DASHES, strict=False):
-        axes.plot(*line, linestyle=dashes, **REFERENCE | {"linewidth": 0.9})
-    others = [thin(other.known(question).line) for other in cards if other is not card]
-    charts.draw_lines(axes, others, BACKGROUND | {"linewidth": 0.5})
     x, y = card.known(question).line
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0, zorder=3)
-    axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4)
+    axes.plot(x, y, color=BLUE, linewidth=1.8, zorder=4, label=OF_PANEL)
+    PANELS[question](axes, card)
+    references = reference_lines(card, question)
+    for (name, line), dashes in zip(references.items(), DASHES, strict=False):
+        axes.plot(*line, label=name, linestyle=dashes, **REFERENCE | {"linewidth": 0.9})
+    others = [thin(other.known(question).line) for other in cards if other is not card]
+    shared = {"linewidth": 0.5, "label": PEERS if others else None}
+    charts.draw_lines(axes, others, BACKGROUND | shared)
 
 
-def lag_panel(axes: Axes, card: Card) -> list[charts.Line]:
-    """Set up `axes` as a panel by lag, and return the lines that `card` is compared with."""
+def reference_lines(card: Card, question: Question) -> dict[str, charts.Line]:
+    """Return the lines that `card` is compared with by `question`, by name.
+
+    By lag these are the anchors; by key it is a list of the values.
+    """
+    if question is BY_LAG:
+        return {name: anchor.known(BY_LAG).line for name, anchor in anchors(card).items()}
+    bits = card.bits_by_key
+    assert bits is not None
+    return {LIST: list_line(bits.pairs, card.numbers)}
+
+
+def lag_panel(axes: Axes, card: Card) -> None:
+    """Set up `axes` as a panel of `card` by lag."""
     lags = card.numbers.lags
     most = math.log2(card.numbers.symbols)
     axes.set(xlim=(0, lags + 1), xticks=[1, lags // 2, lags])
     axes.set(ylim=(0, most + 0.15), yticks=[0, most])
-    return [anchor.known(BY_LAG).line for anchor in anchors(card).values()]
 
 
-def key_panel(axes: Axes, card: Card) -> list[charts.Line]:
-    """Set up `axes` as a panel by key, and return the lines that `card` is compared with."""
+def key_panel(axes: Axes, card: Card) -> None:
+    """Set up `axes` as a panel of `card` by key."""
     bits = card.bits_by_key
     assert bits is not None
     axes.set(ylim=(0, 1.04), yticks=[0, 1])
     axes.set_yticklabels(["0", "100%"])
     key_axis(axes, bits.pairs)
-    return [list_line(bits.pairs, card.numbers)]
 
 
 PANELS = {BY_LAG: lag_panel, BY_KEY: key_panel}
