@@ -44,7 +44,7 @@ def test_all_files_are_written_and_the_page_keeps_what_was_written_by_hand(folde
     assert {"tables/cards-block-100-float32.tex", "figures/forgetting-block.png"} <= names
     shown = (folder / "figures" / "forgetting-block.svg").read_text()
     anchors = built_in_cards.anchors(read(folder / "block-gru")[0])
-    assert all(f">{name}</text>" in shown for name in [*anchors, figures.PEERS])
+    assert all(f">{name}</text>" in shown for name in [*anchors, curve_figures.PEERS])
     page = folder / "README.md"
     page.write_text(page.read_text().replace(BY_HAND, "The LRU keeps more."))
     (folder / "block-gla" / "card.json").unlink()
