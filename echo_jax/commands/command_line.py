@@ -63,9 +63,8 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
 
     `arguments` are the words of the command line, by default the words after the command of this
     process. The module of the dataclass has the name of the command. The attribute `SPELLINGS` of
-    the dataclass, if any, maps other spellings of a word to words. Raises ConfigError for an
-    unknown flag or a broken rule. Other words that tyro cannot parse end the process with a message
-    of tyro and status 2.
+    the dataclass, if any, maps other spellings of a word to words. Raises ConfigError for a word
+    that cannot be parsed, an unknown flag or a broken rule.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may lack a character
@@ -76,7 +75,7 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
     start = invocation(command.__module__.rpartition(".")[2])
     # Before tyro, which says it in a box of several lines (1.0.17).
     refuse_unknown(given, command, start)
-    try:
+    with _one_sentence(f"{start} --help"):
         return tyro.cli(
             command,
             prog=start,
@@ -85,9 +84,57 @@ def parse(command: Any, arguments: Sequence[str] | None = None) -> Any:
             config=CONFIG,
             registry=REGISTRY,
         )
+
+
+_REFUSED_BY_TYRO = {
+    r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)":
+        r"\1 \2 is not a whole number: use a number such as 1",
+    r"Error parsing (\S+): could not convert string to float: (.*)":
+        r"\1 \2 is not a number: use a number such as 0.001",
+    r"invalid choice (.*) for argument '(.*)'\. Expected one of \((.*)\)\.":
+        r"\2 \1 is unknown: use one of \3",
+    r"Missing value for argument '(.*)'\..*": r"\1 has no value: see HELP",
+    r"Missing from .*?: (.*?)\.? \(required\).*": r"A value is missing (\1): see HELP",
+    r"Expected one of \{(.*)\}\.": r"The subcommand is missing: use one of \1",
+    r"Unrecognized options: (.*)": r"\1 is not understood: see HELP",
+    r"Error parsing (\S+): (.*)": r"\1 is refused (\2): see HELP",
+    "(.*)": r"\1: see HELP",
+}  # fmt: skip
+"""The sentences for what tyro 1.0.17 prints in a box, by a pattern; the last is for other words."""
+
+
+@contextlib.contextmanager
+def _one_sentence(where: str) -> Iterator[None]:
+    """Raise ConfigError for what tyro refuses in this context, in place of a box and exit status 2.
+
+    `where` is the command line that prints the help.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
     except BrokenRuleError as broken:
         (error,) = broken.args
         raise error from None
+    except SystemExit as ended:
+        if ended.code != 2:
+            raise
+        raise ConfigError(_unboxed(said.getvalue(), where)) from None
+    print(said.getvalue(), end="", file=sys.stderr)  # such as a warning
+
+
+def _unboxed(box: str, where: str) -> str:
+    """Return the sentence for the first part of a box that tyro printed; `where` prints the help.
+
+    The first part ends at a rule across the box. A long value is cut.
+    """
+    inside = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    lines = inside or box.splitlines()  # another version may draw no box
+    said = " ".join(itertools.takewhile(lambda line: not line.startswith("──"), lines))
+    said = said if len(said) <= 300 else f"{said[:300]}..."
+    tried = ((re.fullmatch(pattern, said), words) for pattern, words in _REFUSED_BY_TYRO.items())
+    sentence = next(match.expand(words) for match, words in tried if match)
+    return sentence.replace("HELP", where)
 
 
 def invocation(command: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from echo_jax.config import checked
+from echo_jax.config import checked, unknown
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.storage import atomic_files
 
@@ -64,7 +64,25 @@ Budgets = Annotated[tuple[Whole, ...], Meta(max_length=20)]
 Rates = Annotated[tuple[Rate, ...], Meta(min_length=1, max_length=20)]
 
 
-class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RefusesUnknown(msgspec.StructMeta):
+    """The class of a Struct whose constructor refuses an unknown number with ConfigError."""
+
+    def __call__(self, *given: Any, **numbers: Any) -> Any:
+        """Return the Struct with these numbers; msgspec itself would raise TypeError."""
+        known = self.__struct_fields__
+        for name in numbers:
+            if name not in known:
+                raise unknown(name, name, known, f"help(echo_jax.{self.__name__})")
+        return super().__call__(*given, **numbers)
+
+
+class Protocol(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    metaclass=RefusesUnknown,
+):
     """All numbers on which the rows of a card depend, checked when the protocol is made.
 
     symbols            V, the number of different tokens of a stream by lag
@@ -106,7 +124,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     full_seeds         the number of seeds of a full card
 
     Raises:
-      ConfigError: a number has a wrong type, is out of range, or does not fit the other numbers.
+      ConfigError: a number is unknown, has a wrong type, is out of range, or does not fit the other
+        numbers.
     """
 
     symbols: Annotated[int, Meta(ge=2, le=256)] = 16
@@ -241,6 +260,9 @@ def read_protocol(path: Path | None) -> Protocol:
     """
     if path is None:
         return STANDARD
+    if not path.name:  # an empty argument is the path "."
+        rule = "is not a file"
+        raise ConfigError("protocol", path, rule, "name a TOML file, or leave {protocol} out")
     fix = "use lines such as updates = 1000, with names of Protocol in docs/card.schema.json"
     data = atomic_files.read_bytes(path, atomic_files.JSON_LIMIT, fix=fix)
     data = data.removeprefix("\ufeff".encode())  # as editors of Windows write it

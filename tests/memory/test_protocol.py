@@ -31,7 +31,7 @@ IMPOSSIBLE = (
     ("budgets = [0]", "budgets=.* is refused .*>= 1"),
     ("associated = 65", "associated=65 is more than the 64 keys"),
     ("updates = '9'", "updates='9' is refused .*`int`, got `str`"),
-    ("updatess = 1000", "'updatess'"),
+    ("updatess = 1000", "updatess"),
     ("rows = true", "rows=True is refused"),
     ("keys = 128", "keys=128 is refused .*<= 127"),
     ("keys = 32", "pairs_of_large=64 is more than the 32 keys"),
