@@ -4,6 +4,6 @@ tasks ─► tasks whose key no row has ─► executor ─► one row per task,
 
 grid      tasks, the executor of this process, the one loop over tasks
 cluster   the executor that is a Dask cluster
-process   the start and the end of a process; what Ctrl-C does
+process   the start and the end of a process; what Ctrl-C, SIGTERM and SIGHUP do
 progress  a progress bar, or plain lines
 """

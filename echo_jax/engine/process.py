@@ -1,15 +1,17 @@
-"""The start and the end of a process, and the one way to stop it: Ctrl-C or SIGTERM."""
+"""The start and the end of a process, and the one way to stop it: Ctrl-C, SIGTERM or SIGHUP."""
 
 import contextlib
 import ctypes
 import gc
 import os
 import signal
+import stat
 import sys
 import time
 from typing import Any, NoReturn, Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANGUP = getattr(signal, "SIGHUP", None)  # the terminal was closed; Windows has no such signal
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([HANGUP] if HANGUP else []))
 NO_READER = getattr(signal, "SIGPIPE", signal.SIGTERM)  # Windows has no signal of its own for it
 
 
@@ -21,7 +23,9 @@ class Interrupts:
     """A context that notes a first signal, and lets a second signal end the process at once.
 
     A loop asks for the signal by `check`. When the first signal comes, the notice is printed to
-    standard error, and the attribute `signal`, at first 0, becomes the number of the signal.
+    standard error, and the attribute `signal`, at first 0, becomes the number of the signal. SIGHUP
+    may come first but is never the second signal, because a closed terminal sends it twice. A
+    signal that the process ignores, as SIGHUP after `nohup`, is not noted.
     """
 
     def __init__(self, notice: str | None = None) -> None:
@@ -54,7 +58,9 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         """Install the handlers of `SIGNALS`, which note a signal."""
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        for number in SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,10 +71,21 @@ class Interrupts:
     def _note(self, number: int, _: object) -> None:
         self.signal = number
         # The default handler ends also a computation that does not come back to Python.
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        for each in self._before:
+            signal.signal(each, signal.SIG_IGN if each == HANGUP else signal.SIG_DFL)
+        if number == HANGUP:
+            _leave_closed_terminal()
         if self._notice:
             print(f"\n{self._notice}", file=sys.stderr)
+
+
+def _leave_closed_terminal() -> None:
+    """Let standard streams whose terminal was closed write to nowhere, and not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a stream without a file
+            number = stream.fileno()
+            if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 STARTED = time.perf_counter()

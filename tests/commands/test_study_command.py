@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import signal
 
 import fabricated
 import pytest
@@ -13,6 +12,7 @@ from running import assert_one_sentence
 from echo_jax.commands import command_line, sweep
 from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES
+from echo_jax.engine import process
 from echo_jax.storage import atomic_files
 
 STUDY = "study.py parts --out out"
@@ -45,17 +45,18 @@ def test_a_finished_study_has_its_tables_and_page(tmp_path, studied, call):
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("number", process.SIGNALS)
 def test_a_signal_as_the_page_is_written_says_what_is_there_and_how_to_go_on(
-    tmp_path, studied, call, monkeypatch
+    tmp_path, studied, call, monkeypatch, number
 ):
     write = study_folder.write_folder
 
     def terminated(*arguments):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         write(*arguments)
 
     monkeypatch.setattr(study_folder, "write_folder", terminated)
-    said = call(*STUDY.split(), cwd=tmp_path, status=128 + signal.SIGTERM)
+    said = call(*STUDY.split(), cwd=tmp_path, status=128 + number)
     assert "\nStopped; all rows and the page are in out; to go on: " in said.stderr
     assert (studied / "README.md").exists()
 
