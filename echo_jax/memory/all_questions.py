@@ -3,7 +3,8 @@
 A question is a folder, such as `by_lag`: the file `lag_rows_and_bits` has its rows, its bits and
 its words, and `lag_measurement` has its network, data and score. A new question is also named here,
 in `protocol.QuestionName`, among the fields of `card_contents.Card` and in
-`card.train_and_score.InJax`; if it has curves, `pages.curve_figures` draws them.
+`card.train_and_score.InJax`. A question that sets `Question.curves` has curves, which
+`pages.curve_figures` and `pages/explore/explore.js` draw; no page needs to know another question.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,13 @@ Row = LagRow | KeyRow | TaskRow
 Bits = BitsByLag | BitsByKey | BitsAnAnswer
 
 OF_MEMORY: tuple[Question, ...] = (BY_LAG, BY_KEY)
-"""The questions of a card without a task; both have curves."""
+"""The questions of a card without a task."""
 
 EVERY: tuple[Question, ...] = (*OF_MEMORY, BY_TASK)
 """All questions, in the order in which a card lists them."""
+
+WITH_CURVES: tuple[Question, ...] = tuple(each for each in EVERY if each.curves)
+"""The questions whose curves are drawn, in figures and on the page on which cards are explored."""
 
 NAMED: dict[QuestionName, Question] = {each.name: each for each in EVERY}
 

@@ -20,7 +20,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from echo_jax.config import BLOCK_PREFIX
 from echo_jax.exceptions import ConfigError, StorageError
-from echo_jax.memory.all_questions import NAMED, Bits, Row, bits_of, order
+from echo_jax.memory.all_questions import NAMED, WITH_CURVES, Bits, Row, bits_of, order
 from echo_jax.memory.by_key.key_rows_and_bits import BitsByKey, KeyRow
 from echo_jax.memory.by_lag.lag_rows_and_bits import BitsByLag
 from echo_jax.memory.by_task.task_rows_and_bits import BitsAnAnswer, MeasuredTask
@@ -179,6 +179,11 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         """Return the mean bits by `question`, or -1 if they were not measured."""
         bits = self.bits(question)
         return -1.0 if bits is None else bits.mean
+
+    @property
+    def has_curves(self) -> bool:
+        """True if the card has bits by a question whose curves are drawn."""
+        return any(map(self.measured, WITH_CURVES))
 
     def budgets_of(self, question: Question) -> list[Budget]:
         """Return the bits by `question` after numbers of updates other than the usual one."""

@@ -9,11 +9,12 @@ from running import ROOT
 
 from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.exceptions import ConfigError, StorageError
+from echo_jax.memory import card_contents
 from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import chosen_by, read
 from echo_jax.memory.comparison import built_in_cards
-from echo_jax.memory.pages import card_pages, curve_figures, face_picture
+from echo_jax.memory.pages import card_pages, curve_figures, explore_page, face_picture
 from echo_jax.memory.pages.table import bits_text
 from echo_jax.memory.protocol import PILOT_SEED
 from echo_jax.report.page import Paper
@@ -75,6 +76,20 @@ def test_a_table_for_a_paper_has_finished_cells_anchors_and_the_meaning_of_brack
         assert bits_text(anchor, BY_LAG) in str(place)
     (alone,) = card_pages.sections_of([[begun]])
     assert alone.name == "cards"
+
+
+def test_a_question_without_curves_has_bits_on_every_page_but_is_drawn_on_none(folder, monkeypatch):
+    for module in (card_contents, card_pages, curve_figures, explore_page):
+        monkeypatch.setattr(module, "WITH_CURVES", (BY_LAG,))
+    card_pages.write_report(folder)
+    assert [path.stem for path in folder.glob("figures/*.svg")] == ["forgetting-block"]
+    assert "bits by key" in (folder / "README.md").read_text()
+    (first, *_) = explore_page.data_of([read(folder / "block-gru")])["cards"]
+    assert first["lag"]
+    assert "key" not in first
+    made, rows = card_with(5)
+    card_pages.draw(stored(made, rows, folder), made, rows)
+    assert not (folder / made.name / "card.svg").exists()
 
 
 @pytest.mark.parametrize("name", ["block-lru-state-bytes-400", "gru-state-bytes-400"])

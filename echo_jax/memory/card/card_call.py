@@ -57,11 +57,11 @@ class CardResult:
         """The forgetting curve and the recall curve, as in `card.svg`.
 
         Raises:
-          ConfigError: the card is of a task, which has no curve.
+          ConfigError: the card has no curve, such as the card of a task.
         """
-        if self.card.task:
-            rule = "is a card of a task, which has no curve"
-            raise ConfigError(None, self.card.name, rule, "print it, or use to_pandas()")
+        if not self.card.has_curves:
+            fix = "print it, or use to_pandas()"
+            raise ConfigError(None, self.card.name, "is a card that has no curve", fix)
         with styles.drawing():
             from echo_jax.memory.pages.curve_figures import card_figure
 

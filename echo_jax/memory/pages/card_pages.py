@@ -5,7 +5,7 @@ NAME/card.md         the pictures, one sentence of numbers, the table, and how t
 NAME/card.svg        the figure; and card.pdf or card.png if wanted
 
 README.md            the page of all cards; text that is written by hand between its marks stays
-explore.html         the page on which cards are explored, unless all cards are of tasks
+explore.html         the page on which cards are explored, unless no card has a curve
 figures/NAME.svg     the figures of README.md; picture.svg, if readings.json lies in the folder
 tables/NAME.csv      tidy rows, if they are wanted for a paper; NAME.tex, a table in LaTeX, likewise
 
@@ -18,7 +18,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from echo_jax.memory.all_questions import EVERY, OF_MEMORY, Row
+from echo_jax.memory.all_questions import EVERY, WITH_CURVES, Row
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison import built_in_cards
@@ -54,8 +54,8 @@ PARTS_SHOWN = (1, 3, 10, 30)
 def draw(folder: Path, card: Card, rows: Sequence[Row], kind: styles.Format = "svg") -> list[Path]:
     """Write card.md and the figure of `card` with `rows` into its `folder`, and return the paths.
 
-    The figure is card.svg, and also card.KIND for another `kind`; the card of a task has no figure.
-    If a row by lag has a reading, picture.svg is written too.
+    The figure is card.svg, and also card.KIND for another `kind`. A card without curves, such as
+    the card of a task, has no figure. If a row by lag has a reading, picture.svg is written too.
 
     Raises:
       ConfigError: the figure cannot be drawn.
@@ -77,7 +77,7 @@ def section_of(card: Card, rows: Sequence[Row]) -> Section:
         name="card",
         heading=card.name,
         answer=[words, *standing(card)],
-        draw=None if card.task else functools.partial(card_figure, card, rows),
+        draw=functools.partial(card_figure, card, rows) if card.has_curves else None,
         alt=words,
         tables=[cards_table([card]), *losses(card, rows), provenance(card, rows)],
         notes=card.remarks,
@@ -211,9 +211,9 @@ def write_report(
     if left:
         files = {face_picture.FILE: left[1]}
         written += atomic_files.write_generated_folder(folder / "figures", files)
-    if of_memory := [x for x in whole if not x[0].task]:
+    if curved := [x for x in whole if x[0].has_curves]:
         explore = folder / explore_page.PAGE
-        atomic_files.write_generated(explore, explore_page.page(of_memory, folder).encode())
+        atomic_files.write_generated(explore, explore_page.page(curved, folder).encode())
         written.append(explore)
     if paper.tables:
         sections += sections_of(groups(cards))
@@ -266,7 +266,7 @@ def figures_of(cards: Sequence[Card]) -> list[Section]:
     share their axes.
     """
     found = list[Section]()
-    for question, of_track in itertools.product(OF_MEMORY, WHERE):
+    for question, of_track in itertools.product(WITH_CURVES, WHERE):
         measured = [x for x in cards if track(x) == of_track and x.bits(question)]
         shown = [x for x in measured if not is_control(x)]
         # By key a curve goes up to the most pairs, which differ; by lag all go up to one lag.
@@ -304,7 +304,7 @@ def page_of_all(
         "# The memory of recurrent cells, in bits",
         f"![{escaped(left)}](figures/{face_picture.FILE})" if left else "",
         *(part for figure in figures[:first] for part in figure.pictured()),
-        "" if all(card.task for card in own) else EXPLORE,
+        EXPLORE if any(card.has_curves for card in own) else "",
         FINDINGS,
         *(part for figure in figures[first:] for part in (figure.title(), *figure.pictured())),
         "## Tables",

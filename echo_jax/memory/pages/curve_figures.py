@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from echo_jax.config import is_built_in
-from echo_jax.memory.all_questions import OF_MEMORY, Row
+from echo_jax.memory.all_questions import WITH_CURVES, Row
 from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY, accuracy_of_list
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import Card, protocol_of, rows_that_count
@@ -57,7 +57,7 @@ WIDEST = 4.2  # inches of one panel alone, or of two side by side
 
 def card_figure(card: Card, rows: Sequence[Row]) -> charts.NotebookFigure:
     """Return the figure of `card`; the forgetting curve of each seed is drawn from its `rows`."""
-    panels = [question for question in OF_MEMORY if card.bits(question)]
+    panels = [question for question in WITH_CURVES if card.bits(question)]
     width = WIDTH if len(panels) > 1 else 0.7 * WIDTH
     figure = charts.NotebookFigure((width, HEIGHT))
     _say(figure, 0.15, 0.36, charts.shortened(card.name, 46), fontsize=16, fontweight="bold")
@@ -80,7 +80,7 @@ def subtitle(card: Card) -> str:
     parts = [f"{name_of(card)}, {where}", f"state of {size_text(card)}"]
     if card.parameters:
         parts.append(f"{number(card.parameters)} parameters")
-    if drawn := max(len(bits.seeds) if (bits := card.bits(q)) else 0 for q in OF_MEMORY):
+    if drawn := max(len(bits.seeds) if (bits := card.bits(q)) else 0 for q in WITH_CURVES):
         parts.append(f"{counted(drawn, 'seed')} (thin lines)")
     return " \u00b7 ".join(parts)
 

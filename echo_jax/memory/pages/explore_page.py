@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from echo_jax.memory import card_contents as cards
-from echo_jax.memory.all_questions import NAMED, OF_MEMORY, Row, bits_of
+from echo_jax.memory.all_questions import NAMED, WITH_CURVES, Row, bits_of
 from echo_jax.memory.by_key.key_rows_and_bits import accuracy_of_list
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison.card_names import is_control, label_of, labels_of
@@ -93,7 +93,7 @@ def data_of(whole: Sequence[tuple[Card, list[Row]]]) -> dict[str, Any]:
         "pairs": list(protocol.pairs),
         "list": plain([accuracy_of_list(k, protocol.values) for k in protocol.pairs], ".3f"),
         "questions": {
-            x.short: {"name": x.name, "title": x.title, "label": x.x_label} for x in OF_MEMORY
+            x.short: {"name": x.name, "title": x.title, "label": x.x_label} for x in WITH_CURVES
         },
         "cards": found,
     }
@@ -112,15 +112,16 @@ def names_of(cards: Sequence[Card]) -> list[str]:
 
 def card_data(card: Card, rows: Sequence[Row]) -> dict[str, Any]:
     """Return the data of `card` on the page: its size, and the bits and curves of its `rows`."""
-    found: dict[str, dict[str, Any]] = {question.name: {} for question in OF_MEMORY}
+    found: dict[str, dict[str, Any]] = {question.name: {} for question in WITH_CURVES}
     for (question, updates), of in cards.rows_that_count(rows, card).items():
-        found[question][str(updates)] = measured(of, card.numbers)
+        if question in found:
+            found[question][str(updates)] = measured(of, card.numbers)
     return {
         "page": f"{card.name}/card.md",
         "anchor": is_control(card),
         "state": size_text(card),
         "parameters": card.parameters,
-    } | {question.short: found[question.name] or None for question in OF_MEMORY}
+    } | {question.short: found[question.name] or None for question in WITH_CURVES}
 
 
 def measured(rows: Sequence[Row], protocol: Protocol) -> dict[str, Any]:
