@@ -1,9 +1,10 @@
 """echo_jax: how long can a recurrent network remember? The echo task in JAX and Flax.
 
-    echo      the tutorial: data, network, training, evaluation
+    echo      the tutorial: windows, the carried state, the cut gradient, evaluation
               echo.run, one run; echo.studies, its questions answered by grids of runs
-    memory    the measure: how many bits a state holds
-              memory.card measures a cell; probing, a network that is already trained
+    memory    the measure: how many bits a state holds; memory.card measures a cell
+    probing   the probe: how many bits the states of an already trained network tell
+    learner   the network around a cell, the loss, one update
     cells     recurrent cells
     engine    grids of tasks here and on clusters, the process, progress
     storage   files that are written whole: arrays, rows, the user's values

@@ -1,10 +1,12 @@
 """The tutorial as pure functions: no clock, file, print, environment or global randomness.
 
-    data ─► network, with its carry ─► training ─► evaluation, token_by_token
+    data ─► training, which carries the state and cuts the gradient ─► evaluation, token_by_token
+
+The network, its loss and one update are in `learner`, and the cells in `cells`.
 
 chance, target_place  the baselines of every score, and what can be known of a target
 many_seeds            maps a run over seeds and devices
-programs              compiles the mapped run, and loops over chunks of training
+compiled_programs     compiles the mapped run, and loops over chunks of training; it alone has a clock
 
 run      one training run on disk: trained, resumed, reported, used to predict
 studies  the questions of the tutorial and of its readers, answered by grids of runs

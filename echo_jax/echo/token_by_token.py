@@ -1,6 +1,6 @@
 """A trained network fed one integer at a time: state in, answer out. Pure.
 
-`network.start` and `network.feed` do this for batches of rows, and say where a row starts.
+`training.start` and `training.feed` do this for batches of rows, and say where a row starts.
 
 With W = 3 and lag 1, the first answer comes with the first full window, then one with each token:
 

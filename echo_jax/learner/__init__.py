@@ -7,5 +7,6 @@ update         loss ─► gradient ─► one step of the optimizer; the loop o
 token_frequencies   how frequent tokens are, alone and after others
 
 The tutorial (`echo`) and the measure (`memory`) both stand on the learner. What only one of them
-uses is part of that one: windows, the carried state and the cut gradient are in `echo.training`.
+uses is part of that one: windows are in `echo.data`; the carried state and the cut gradient
+are in `echo.training`.
 """
