@@ -1,4 +1,7 @@
-"""The fast form of the network and of Adam equals the literal form, which is the definition."""
+"""The fast form of the network equals the literal form, which is the definition.
+
+test_training compares Adam, and tests/cells/test_scan.py the scans of the cells.
+"""
 
 import jax
 import jax.numpy as jnp
