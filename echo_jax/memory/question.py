@@ -71,6 +71,11 @@ class Seeded(msgspec.Struct, forbid_unknown_fields=True):
         """The mean bits as text, with a mark if the mean is a bound: \u2265157."""
         return f"{AT_LEAST if self.at_least else ''}{three_digits(self.mean)}"
 
+    @property
+    def in_words(self) -> str:
+        """The mean bits in words, for the line of progress of a run: 157 bits."""
+        return f"{three_digits(self.mean)} bits"
+
     def text(self, seeds: int, words: str = "") -> str:
         """Return the mean, `words`, and the lowest and the highest seed: 157 bits (150 to 164).
 

@@ -58,6 +58,11 @@ class BitsAnAnswer(Seeded):
         }
 
     @property
+    def in_words(self) -> str:
+        """The mean bits, of the entropy that can be reached at most: 0.98 of 1 bits an answer."""
+        return f"{three_digits(self.mean)} of {three_digits(self.entropy)} {BY_TASK.words}"
+
+    @property
     def line(self) -> Curve:
         """The curve, which has no points."""
         return (), ()

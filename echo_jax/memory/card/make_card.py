@@ -36,7 +36,7 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory.all_questions import OF_MEMORY, Row, order
 from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
 from echo_jax.memory.by_task.checked_task import task_of
-from echo_jax.memory.by_task.task_rows_and_bits import BY_TASK, BitsAnAnswer
+from echo_jax.memory.by_task.task_rows_and_bits import BY_TASK
 from echo_jax.memory.card import kept_weights
 from echo_jax.memory.card.train_and_score import (
     JOB,
@@ -60,7 +60,7 @@ from echo_jax.memory.protocol import (
     check_seeds,
 )
 from echo_jax.memory.question import Question
-from echo_jax.report.number_formats import counted, three_digits
+from echo_jax.report.number_formats import counted
 from echo_jax.storage import atomic_files, tensor_files
 
 BESIDE = (
@@ -487,17 +487,8 @@ def completed(request: Request, executor: Executor, running: Execution) -> Gener
 
 
 def bits_in_words(row: Row, protocol: Protocol) -> str:
-    """Return the bits of `row` under `protocol` in words, or that the run was not finite.
-
-    On a task the words state the entropy of the answers, which is the most that can be reached:
-    0.98 of 1 bits an answer.
-    """
-    if not row.final:
-        return "not finite"
-    bits = cards.bits_of([row], protocol)
-    if isinstance(bits, BitsAnAnswer):
-        return f"{three_digits(bits.mean)} of {three_digits(bits.entropy)} {BY_TASK.words}"
-    return f"{three_digits(bits.mean)} bits"
+    """Return the bits of `row` under `protocol` in words, or that the run was not finite."""
+    return cards.bits_of([row], protocol).in_words if row.final else "not finite"
 
 
 def make(
