@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from typing import Protocol as Interface
 
 import chex
 import jax.numpy as jnp
@@ -12,11 +13,24 @@ from echo_jax.learner import network
 from echo_jax.learner.loss import correct, cross_entropy, mean_where
 from echo_jax.learner.network import Network, Params
 from echo_jax.memory import measurement
-from echo_jax.memory.by_task.checked_task import TaskObject
 from echo_jax.memory.measurement import Measurement
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks import TaskRows
-from echo_jax.memory.tasks.by_key import Recall
+
+
+class Drawn(Interface):
+    """What a readout learns, such as a `TaskObject` or `Recall`.
+
+    tokens, answers  the numbers of different inputs and of different answers
+    levels           the levels of difficulty
+    """
+
+    tokens: int
+    answers: int
+    levels: range
+
+    def draw(self, key: chex.PRNGKey, rows: int, part: str, level: chex.Numeric, /) -> TaskRows:
+        """Return `rows` rows of `part` at `level`, drawn from `key`."""
 
 
 class ReadoutMeasurement(Measurement):
@@ -26,7 +40,7 @@ class ReadoutMeasurement(Measurement):
     rises from the first to the last during the first updates, a share `Protocol.ramp` of all.
     """
 
-    def __init__(self, cell: Cell, protocol: Protocol, task: TaskObject | Recall) -> None:
+    def __init__(self, cell: Cell, protocol: Protocol, task: Drawn) -> None:
         """Build the network around `cell`, fed one-hot tokens of `task`; nothing is compiled.
 
         `protocol` has the numbers of the measure.
