@@ -3,7 +3,7 @@
 A sequence is 0, 1, 2, ... The state of a row is what it was fed: for each time stamp the batch
 that fed it last, and the steps since. So a row that asks for x(t-n) was fed it where its state has
 the stamp t - n. The gradient reaches it where that batch is one of the last `bptt_batches`, and a
-delay line has lost it where the steps are too many. `test_network` and
+delay line has lost it where the steps are too many. `test_carried_state` and
 `test_token_by_token` test that a network is fed so.
 """
 
