@@ -64,15 +64,17 @@ def root():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def shared_cache_and_one_device(tmp_path_factory):
-    """All processes that tests start share compiled programs: each shape is compiled once.
+def shared_cache_and_one_device(pytestconfig, tmp_path_factory):
+    """All processes that tests start share compiled programs, and all share a list of fonts.
 
-    No call splits the CPU of this process into devices, whichever test uses jax first.
+    These too are in pytest's own cache. No call splits the CPU of this process into devices,
+    whichever test uses jax first.
     """
     folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    if hasattr(pytestconfig, "cache"):
+        folder = pytestconfig.cache.mkdir("home")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setenv("XDG_CACHE_HOME", str(folder))
         patch.setattr(environment, "use_cpu_devices", lambda *_: None)
         yield
 

@@ -23,6 +23,7 @@ from echo_jax.exceptions import ConfigError
 
 LSTM = LinenCell(LSTMCell(50))
 BLOCK = Block(LSTM, width=300)
+S5 = S5Cell(300, state_size=200, blocks=4)
 GLOROT_OF_GLA = 2**-2.5 * np.sqrt(6)
 UNIFORM = {
     LSTM: {"kernel": np.sqrt(6 / 300)},
@@ -47,7 +48,7 @@ NORMAL = {
     LMUCell(60, order=40, memories=50): {"W_x": 80**-0.5, "W_h": 60**-0.5, "W_m": 1030**-0.5},
     IdentityRNNCell(200): {"W": 1e-3},
     RGLRUCell(400): {"W_a": 400**-0.5, "W_x": 400**-0.5, "W_u": 1 / 10},
-    S5Cell(300, state_size=200, blocks=4): {
+    S5: {
         "B_re": 800**-0.5, "B_im": 800**-0.5, "C_re": 400**-0.5, "C_im": 400**-0.5, "D": 1,
         "W_e": 1 / 10, "W": 300**-0.5,
     },
@@ -60,7 +61,7 @@ CONSTANT = {
     LMUCell(60, order=40, memories=50): {"e_m": 0},
     IdentityRNNCell(200): {"U": np.eye(200), "b": 0},
     RGLRUCell(400): {"b_u": 0, "b_a": 0, "b_x": 0},
-    S5Cell(300, state_size=200, blocks=4): {
+    S5: {
         "Lambda_re": -0.5, "Lambda_im": np.tile(np.float32(hippo_frequencies(50)), 4),
         "b_e": 0, "b": 0,
     },
@@ -93,7 +94,7 @@ def assert_uniform(numbers, atol):
 
 
 def test_the_recurrent_kernel_of_the_lstm_is_orthogonal():
-    recurrent = cell_reference.initial(LSTM)["recurrent_kernel"]
+    recurrent = cell_reference.initial(LSTM, 100)["recurrent_kernel"]
     np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(50), atol=1e-5)
 
 
@@ -123,17 +124,18 @@ def test_a_head_draws_its_decay_and_its_step_size(cell):
 
 
 def test_the_decays_of_gla_rg_lru_and_s5_are_those_of_their_authors():
-    b_alpha = cell_reference.initial(GLACell(300)).b_alpha
+    b_alpha = cell_reference.initial(GLACell(300), 100).b_alpha
     assert np.mean(sigmoid(b_alpha) ** (1 / 16)) == pytest.approx(0.5 ** (1 / 16), abs=1e-3)
-    decay = (1 - sigmoid(np.float64(cell_reference.initial(RGLRUCell(400)).Lambda))) ** 8
+    decay = cell_reference.initial(RGLRUCell(400), 100).Lambda
+    decay = (1 - sigmoid(np.float64(decay))) ** 8
     assert_uniform((decay - 0.9) / 0.099, 0.08)
-    log_step = cell_reference.initial(S5Cell(300)).log_step
+    log_step = cell_reference.initial(S5, 100).log_step
     assert_uniform((log_step - np.log(0.001)) / np.log(100), 0.4 / np.log(100))
 
 
 def test_exprnn_starts_as_rotations_of_pairs_of_units():
     angles = np.zeros((801, 801))
-    angles[np.triu_indices(801, 1)] = 0.1 * cell_reference.initial(ExpRNNCell(801)).A
+    angles[np.triu_indices(801, 1)] = 0.1 * cell_reference.initial(ExpRNNCell(801), 100).A
     s = np.diagonal(angles, 1)[::2]
     assert np.count_nonzero(angles) == np.count_nonzero(s) == 400
     assert_uniform(s / (2 * np.pi) + 0.5, 0.06)

@@ -42,12 +42,11 @@ def test_the_arrays_that_count_are_those_that_training_changes(cell):
 
 
 def test_a_block_has_as_many_trained_numbers_as_one_asks_for_without_those_of_its_inputs():
-    for name, args in (("gru", {"features": 20}), ("delta-net", {"features": 6})):
-        block = registry.build(f"block:{name}", args | {"parameters": 60_000})
-        params = jax.eval_shape(lambda key, block=block: block.init(key, 7), jax.random.key(0))
-        count = sum(x.size for x in jax.tree.leaves(params)) - 7 * block.width
-        assert abs(count - 60_000) <= 600
-        assert trained_numbers(block, 7) == count + 7 * block.width
+    block = registry.build("block:gru", {"features": 20, "parameters": 60_000})
+    params = jax.eval_shape(lambda key: block.init(key, 7), jax.random.key(0))
+    count = sum(x.size for x in jax.tree.leaves(params)) - 7 * block.width
+    assert abs(count - 60_000) <= 600
+    assert trained_numbers(block, 7) == count + 7 * block.width
     wider = Block(FROZEN.cell, parameters=60_000)
     assert trained_numbers(wider, 7) - 7 * wider.width == pytest.approx(60_000, rel=0.01)
 

@@ -4,6 +4,8 @@
 Weights and states are moved away from their initial values, so that no term is zero.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import jax.test_util
@@ -33,8 +35,9 @@ def gelu(z):
     return z / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
 
 
+@functools.cache
 def initial(cell, features=FEATURES):
-    """Initial parameters as NumPy arrays, of one program."""
+    """Initial parameters as NumPy arrays that cannot be written to, of one program."""
     return jax.tree.map(np.asarray, jax.jit(cell.init, static_argnums=1)(KEY, features))
 
 
