@@ -2,9 +2,12 @@
 
 A question is a folder, such as `by_lag`: the file `lag_rows_and_bits` has its rows, its bits and
 its words, and `lag_measurement` has its network, data and score. A new question is also named here,
-in `protocol.QuestionName`, among the fields of `card_contents.Card` and in
-`card.train_and_score.InJax`. A question that sets `Question.curves` has curves, which
-`pages.curve_figures` and `pages/explore/explore.js` draw; no page needs to know another question.
+in `protocol.QuestionName`, for the flag `--only` in `protocol.CardPart`, among the fields of
+`card_contents.Card`, in `card.train_and_score.InJax`, and in the contracts of `pyproject.toml`. Its
+field is UNSET if absent, so that other cards keep their bytes in `card.json`.
+
+A question that sets `Question.curves` has curves, which `pages.curve_figures` and
+`pages/explore/explore.js` draw. No page needs to know another question.
 """
 
 from collections.abc import Sequence
@@ -20,7 +23,11 @@ Row = LagRow | KeyRow | TaskRow
 Bits = BitsByLag | BitsByKey | BitsAnAnswer
 
 OF_MEMORY: tuple[Question, ...] = (BY_LAG, BY_KEY)
-"""The questions of a card without a task."""
+"""The questions of every card without a task.
+
+Another question here gives every such card more runs, which changes the protocol, and a layer of
+PyTorch is refused unless `torch_measurement` can measure it by the question.
+"""
 
 EVERY: tuple[Question, ...] = (*OF_MEMORY, BY_TASK)
 """All questions, in the order in which a card lists them."""
