@@ -78,7 +78,7 @@ class HeadLogits(NamedTuple):
 
 
 class AnswersAtOnce(NamedTuple):
-    """The answers of a network about fixed streams, as `reading` packs them.
+    """The answers of a network about fixed streams, as `face_answers` packs them.
 
     values     the most likely values, int32 `[10, N]`; N is 64 lags, or 8 pairs by key
     certainty  the certainty of each value, 0 .. 1, `[10, N]`: by lag `recalibrated_certainty`, by
@@ -160,7 +160,7 @@ class Measurement(Interface):
     """How a cell is measured by a question: its network, data, loss and score.
 
     The subclasses are `LagMeasurement`, `KeyMeasurement` and `TaskMeasurement`; for layers of
-    PyTorch, `torch_measurement` has others. `questions.Question` defines what a card states of the
+    PyTorch, `torch_measurement` has others. `question.Question` defines what a card states of the
     question.
 
     question           the question by which the cell is measured

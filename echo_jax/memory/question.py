@@ -194,7 +194,7 @@ def with_known(kind: Any, fields: dict[str, Any]) -> Any:
 class Question(Interface):
     """A question that a card answers in bits, such as `BY_LAG`.
 
-    Its network, data and loss, which need jax, are in a `learning.Measurement`.
+    Its network, data and loss, which need jax, are in a `measurement.Measurement`.
 
     name         the name in configurations and rows; in the flag `--only` with a hyphen
     field        the field of a card that holds the bits

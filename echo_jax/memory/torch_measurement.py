@@ -1,8 +1,8 @@
 """Measure layers of PyTorch: PyTorch trains and runs the layers, and JAX computes the rest.
 
-learning.init, train_updates    TorchMeasurement.init, train_updates    equal data and numbers
-LagMeasurement                  TorchLagMeasurement    states from PyTorch; heads by JAX
-KeyMeasurement                  TorchKeyMeasurement    logits from PyTorch; levels and counts by JAX
+measurement.init, train_updates  TorchMeasurement.init, train_updates: equal data and numbers
+LagMeasurement                   TorchLagMeasurement: states from PyTorch; heads by JAX
+KeyMeasurement                   TorchKeyMeasurement: logits from PyTorch; levels, counts by JAX
 
 Between calls, parameters are arrays: the state dict of the layer, which JAX sorts by name, and the
 state dict of the linear layer that reads it. Networks run on the CPU, within `InTorch.settings`.
@@ -152,8 +152,8 @@ class TorchMeasurement(Measurement):
     def train_updates(self, run: RunInputs, progress: TrainState) -> tuple[TrainState, Losses]:
         """Make the next `updates_at_once` updates of `run`; return the new state and the losses.
 
-        `progress` is the state before the updates. `learning.train_updates` makes such updates in
-        JAX.
+        `progress` is the state before the updates. `measurement.train_updates` makes such updates
+        in JAX.
         """
         step, _, (network, adam) = progress
         network.train()

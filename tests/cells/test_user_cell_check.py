@@ -1,7 +1,7 @@
 """What the check of a cell lets in, and what it says of the rest.
 
-A cell of functions is scored by `learning.by_steps`, as every cell is. Cells with honest mistakes
-are refused with one sentence, or scored as what they are.
+A cell of functions is scored by `measurement.by_steps`, as every cell is. Cells with honest
+mistakes are refused with one sentence, or scored as what they are.
 """
 
 import re

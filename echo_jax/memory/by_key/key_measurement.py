@@ -1,6 +1,6 @@
 """Measure by key: after K pairs and fillers, each key is queried for its value, for several K.
 
-`tasks.by_key` draws the rows, and `questions.BY_KEY` describes the question for cards. All
+`tasks.by_key` draws the rows, and `key_rows_and_bits.BY_KEY` describes the question for cards. All
 functions are pure.
 """
 
@@ -33,7 +33,7 @@ ASSOCIATED = 3
 
 
 def fixed_pairs(protocol: Protocol, fillers: int) -> TaskRows:
-    """Return ten rows of `reading.PAIRS` pairs, equal for all cells, from which pictures are made.
+    """Return ten rows of `face_answers.PAIRS` pairs, from which the pictures of all cells are made.
 
     `protocol` states the keys and values, and `fillers` is the number of fillers before the
     queries.

@@ -1,6 +1,6 @@
 """Measure by lag: heads read each earlier token of a random stream from the state.
 
-All functions are pure. `questions.BY_LAG` describes the question for cards.
+All functions are pure. `lag_rows_and_bits.BY_LAG` describes the question for cards.
 
 step     0 1  2 3 4
 tokens   7 0 12 3 3      targets after step 4: 3 at lag 1, 12 at lag 2, 0 at lag 3, 7 at lag 4
@@ -220,7 +220,7 @@ class LagMeasurement(Measurement):
         return factors, 1 / len(calibration.logits)
 
     def at_once(self, params: Params, sets: Sets) -> AnswersAtOnce:
-        """Return the answers of `params` about `reading.STREAMS` after the first asked step.
+        """Return the answers of `params` about `face_answers.STREAMS` after the first asked step.
 
         The nats are of the final streams of `sets` after this step. The calibration streams
         recalibrate the answers.
