@@ -59,7 +59,7 @@ BYTES = 400  # of the largest state
 FADING = {*SHOWN} | {
     f"block-{x}-state-bytes-400" for x in ("PresentInput", "gla", "AttentionCache")
 }
-"""Cards whose picture fades: those that the page shows first, and those of docs/by-name.md."""
+"""Cards whose picture fades: those that the page shows first, and those of the lesson by name."""
 
 APART = 2
 """Bits of this run and the published one, at most; between kinds of processors it is no

@@ -17,8 +17,8 @@ from surroundings import torch_device
 
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig
-from echo_jax.echo.compiled_programs import DevicePlan, compile_programs
-from echo_jax.echo.many_seeds import default_seed_map
+from echo_jax.echo.compiled_programs import compile_programs
+from echo_jax.echo.many_seeds import DevicePlan, default_seed_map
 from echo_jax.echo.training import build_learner
 from echo_jax.jax_settings import GENERATOR
 

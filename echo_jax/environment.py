@@ -1,4 +1,4 @@
-"""Describe and set up the environment of a run: cores, memory, jax and its cache, versions."""
+"""Describe and set up the environment of a run: cores, memory, jax, versions."""
 
 import contextlib
 import functools

@@ -1,7 +1,5 @@
 """Compute intervals and tests over seeds, sequences until learned, and recalled bits.
 
-The numbers at the end say how many examples a probe needs.
-
 No jax is needed. SciPy is imported inside the functions that need it: `scipy.stats` takes 0.6 s to
 import, and nothing that `train` calls needs it.
 """

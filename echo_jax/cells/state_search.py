@@ -1,4 +1,4 @@
-"""Equalise states: count the bytes of a cell's state, and find options for a given number of bytes.
+"""Equalise states: find the options that give a cell's state a given number of bytes.
 
 The search changes one option, which is `features` for most cells. Unless the user gives the sizes
 of a matrix state, its keys then have as many numbers as its values, even where the defaults of the

@@ -1,4 +1,4 @@
-"""The compiled programs of a run, and the loop over chunks of training.
+"""Compile the programs of a run, and train chunk by chunk with them.
 
 The three programs make the initial state, train on a chunk of sequences, and evaluate. The first
 two are compiled before the clock of training starts; the evaluation may be compiled in the
@@ -21,18 +21,11 @@ from echo_jax.config import DynamicParams, RunConfig, TaskConfig
 from echo_jax.echo import evaluation, many_seeds, training
 from echo_jax.echo.data import Corpus
 from echo_jax.echo.evaluation import Evaluation
-from echo_jax.echo.many_seeds import SeedMap
+from echo_jax.echo.many_seeds import DevicePlan
 from echo_jax.echo.training import Learner, Metrics
 from echo_jax.environment import has_wide_vectors
 from echo_jax.learner.network import Network, Params
 from echo_jax.learner.update import TrainState, train_chunks
-
-
-class DevicePlan(NamedTuple):
-    """The way the seeds of a run are computed, which changes results by rounding only."""
-
-    seed_map: SeedMap  # how a device does its seeds
-    device_limit: int | None = None  # use at most so many devices; None for all
 
 
 class Chunk(NamedTuple):

@@ -12,7 +12,7 @@ compares the two.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -21,6 +21,13 @@ from jax.sharding import AxisType, PartitionSpec
 from echo_jax.config import DynamicParams, RunConfig
 
 SeedMap = Literal["map", "vmap"]
+
+
+class DevicePlan(NamedTuple):
+    """The way the seeds of a run are computed, which changes results by rounding only."""
+
+    seed_map: SeedMap  # how a device does its seeds
+    device_limit: int | None = None  # use at most so many devices; None for all
 
 
 def default_seed_map() -> SeedMap:

@@ -17,6 +17,6 @@ comparison  which cards may be compared, and the sentences and anchors that comp
 tasks       the built-in tasks; `by_task.checked_task` says what a task is
 pages       the text, figures, pages and tables of cards
 
-`echo_jax.learner` provides the random tokens, the network, the loss and the updates, and
-`echo_jax.probing` recalibrates answers.
+`echo_jax.learner` provides the random tokens, the network, the loss, the updates and the
+recalibration.
 """

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from echo_jax.learner.loss import cross_entropy
-from echo_jax.probing.recalibration import fitted_factors, recalibrated_nats
+from echo_jax.learner.recalibration import fitted_factors, recalibrated_nats
 
 PENALTIES = {1e-1: 4, 1e-2: 6, 1e-3: 10, 1e-4: 16, 1e-5: 24}
 """The iterations of L-BFGS for each L2 penalty of the weights, strongest first.

@@ -14,12 +14,12 @@ from tiny_memory import NUMBERS
 
 from echo_jax.cells.registry import build
 from echo_jax.learner.random_tokens import Purpose, purpose_key
+from echo_jax.learner.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.by_key.key_measurement import KeyMeasurement
 from echo_jax.memory.by_lag.lag_measurement import LagMeasurement, draw_streams, earlier_tokens
 from echo_jax.memory.card import train_and_score
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.tasks.by_key import draw_pairs, recall
-from echo_jax.probing.recalibration import fitted_factors, recalibrated_nats
 
 UPDATES, STREAMS, RECALLS, KMAX = 6, 5, 3, 4
 SMALL_NORM = 0.05  # every gradient is above it

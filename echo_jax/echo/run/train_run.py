@@ -20,8 +20,9 @@ from echo_jax.cells import registry
 from echo_jax.cells.cell_object import cell_of, with_cell_stated
 from echo_jax.config import LARGEST, RunConfig, TrainOptions, changed, check_named, is_built_in
 from echo_jax.echo import many_seeds, training
-from echo_jax.echo.compiled_programs import DevicePlan, Programs, Stopwatch, start_compiling
+from echo_jax.echo.compiled_programs import Programs, Stopwatch, start_compiling
 from echo_jax.echo.data import Corpus
+from echo_jax.echo.many_seeds import DevicePlan
 from echo_jax.echo.run import checkpoint, run_folder, scoring
 from echo_jax.echo.run.checkpoint import Finished, History, Saved
 from echo_jax.echo.run.result import Result

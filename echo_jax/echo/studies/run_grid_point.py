@@ -17,15 +17,9 @@ from echo_jax.cells import registry
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import DynamicParams, RunConfig, changed
 from echo_jax.echo import many_seeds
-from echo_jax.echo.compiled_programs import (
-    DevicePlan,
-    Programs,
-    Stopwatch,
-    Timed,
-    compile_programs,
-    timed,
-)
+from echo_jax.echo.compiled_programs import Programs, Stopwatch, Timed, compile_programs, timed
 from echo_jax.echo.data import Corpus
+from echo_jax.echo.many_seeds import DevicePlan
 from echo_jax.echo.run import scoring
 from echo_jax.echo.run.checkpoint import History
 from echo_jax.echo.studies.grid_point import GridPoint

@@ -18,6 +18,7 @@ from echo_jax.jax_settings import GENERATOR
 from echo_jax.learner.loss import correct
 from echo_jax.learner.network import Params
 from echo_jax.learner.random_tokens import Purpose, purpose_key
+from echo_jax.learner.recalibration import crossing
 from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY, KeyRow, accuracy_bits
 from echo_jax.memory.face_answers import PAIRS, STREAMS, SYMBOLS, VALUES
 from echo_jax.memory.measurement import AnswersAtOnce, Scores, Sets, set_keys
@@ -26,7 +27,6 @@ from echo_jax.memory.question import with_known
 from echo_jax.memory.readout_measurement import ReadoutMeasurement
 from echo_jax.memory.tasks import TaskRows
 from echo_jax.memory.tasks.by_key import Recall
-from echo_jax.probing.recalibration import crossing
 
 ASSOCIATED = 3
 """The number that `associated` folds into the key of its data; `set_keys` folds in 0 to 2."""

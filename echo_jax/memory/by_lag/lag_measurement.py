@@ -21,6 +21,7 @@ from echo_jax.learner import network
 from echo_jax.learner.loss import correct, cross_entropy
 from echo_jax.learner.network import Params
 from echo_jax.learner.random_tokens import uniform_tokens
+from echo_jax.learner.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG, LagRow, lag_bits
 from echo_jax.memory.face_answers import fixed_streams
 from echo_jax.memory.measurement import (
@@ -34,7 +35,6 @@ from echo_jax.memory.measurement import (
 )
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.question import with_known
-from echo_jax.probing.recalibration import fitted_factors, recalibrated_certainty, recalibrated_nats
 
 
 def draw_streams(protocol: Protocol, key: chex.PRNGKey, rows: int) -> chex.Array:

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 
 from echo_jax.learner.loss import correct, mean_where
 from echo_jax.learner.network import Params
+from echo_jax.learner.recalibration import fitted_factors, recalibrated_nats
 from echo_jax.memory.by_task.checked_task import TaskObject
 from echo_jax.memory.by_task.task_rows_and_bits import BY_TASK, TaskRow, TaskScore
 from echo_jax.memory.measurement import Scores, Sets, set_keys
 from echo_jax.memory.question import with_known
 from echo_jax.memory.readout_measurement import ReadoutMeasurement
 from echo_jax.memory.tasks import TaskRows
-from echo_jax.probing.recalibration import fitted_factors, recalibrated_nats
 
 
 class TaskMeasurement(ReadoutMeasurement):

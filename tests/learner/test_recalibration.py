@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from echo_jax.probing.recalibration import fitted_factors
+from echo_jax.learner.recalibration import fitted_factors
 
 VALUES = 5
 
