@@ -67,6 +67,12 @@ def test_blocks_of_three_sizes_have_as_many_keys_as_values_within_a_tenth(name, 
         assert cell.key_value_sizes == cell.cell.key_value_sizes == (keys and (keys[at],) * 2)
 
 
+def test_each_layer_of_a_block_carries_three_inputs_that_are_not_its_state():
+    cell = registry.build("block:gru", {"features": 5, "layers": 2})
+    assert cell.bytes_apart(7) == 2 * 3 * 32 * 4
+    assert real_bytes(cell, 7) - cell.bytes_apart(7) == state_bytes(cell, 7) == 2 * 5 * 4
+
+
 def test_defaults_of_a_matrix_state_are_those_of_its_authors():
     assert registry.build("gated-delta-net", {"features": 12}).key_value_sizes == (9, 18)
     assert registry.build("block:gla", {"features": 12}).key_value_sizes == (6, 12)

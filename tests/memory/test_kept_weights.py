@@ -63,7 +63,7 @@ def test_the_weights_of_each_run_are_those_that_were_scored(carding):
     asked = slice(TINY.asked.start, TINY.asked.stop, TINY.asked.step)
     expected = measurement.states(params, sets.final)
     np.testing.assert_allclose(kept.states(sets.final)[:, asked], expected, atol=1e-5)
-    for odd in ([[16]], [[1], [1, 2]]):
+    for odd in ([[16]], [[-1]], [0, 1], [[1], [1, 2]]):
         with pytest.raises(ConfigError, match=r"not integers \[streams, T\] from 0 to 15"):
             kept.states(odd)
     about["cell"]["source"] = 64 * "0"

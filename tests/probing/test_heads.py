@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from echo_jax.probing.heads import Examples, nats_of
+from echo_jax.probing.heads import Examples, _objective, nats_of
 
 NO_SHARES = np.zeros((1, 1, 2), np.float32)
 
@@ -21,6 +21,13 @@ def test_the_penalty_is_the_one_that_loses_least_on_other_examples_than_those_fi
     random = np.random.default_rng(0)
     fitted, chosen, scored = (examples(random, n, 1, 40) for n in (100, 1000, 1000))
     assert nats_of(fitted, chosen, scored, NO_SHARES).mean() < 0.19
+
+
+def test_all_weights_are_penalised_but_the_bias():
+    some = examples(np.random.default_rng(0), 5, 1, 3)
+    weights = np.float32([[[1, 2]], [[0, 0]], [[-1, 0]], [[7, 8]]])  # of 3 numbers, then the bias
+    free, penalised = (_objective(weights, some, NO_SHARES, x)[0] for x in (0.0, 10.0))
+    assert penalised - free == pytest.approx(10 / 2 * (1 + 4 + 1), rel=1e-5)
 
 
 def test_a_head_that_was_always_right_doubts_one_answer_in_those_it_was_chosen_on():

@@ -75,6 +75,8 @@ NEARLY, CLEARLY = (
     4 + np.tile([1, -1], 25) - np.repeat([0, errors * ERROR], [40, 10]) for errors in (1.9, 2.1)
 )
 
+AT_FIRST = np.repeat([9.0, 4.0], [20, 30])
+
 
 def advised(config, share=0.5, curve=FALLS, **found):
     """The words before the command, and the configuration that the command trains."""
@@ -140,6 +142,7 @@ OWN = {"csv": "my.csv", "lag": -1}
         ({}, {}, {"sequences": 6000}),
         ({"hidden_size": 20}, {"curve": CLEARLY}, {"sequences": 6000}),
         ({"hidden_size": 20}, {"curve": NEARLY}, {"hidden_size": 50}),
+        ({"hidden_size": 20}, {"curve": AT_FIRST}, {"hidden_size": 50}),
         ({"stateful": False}, {"curve": FLAT}, None),
         ({"lag": 7, "frozen": True, "sequences": 9000},
          {}, {"window": 8, "stateful": False, "frozen": False}),
@@ -168,6 +171,19 @@ def test_advice_follows_what_this_run_has_shown(fields, found, changes):
     said, other = advised(config, **found)
     assert said.startswith("Next: " if changes is None else "Try: ")
     assert changes is None or other == changed(config, **changes)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sequences"),
+    [
+        ({}, 8000 / 4),  # updates by updates of a sequence
+        ({"vocab_size": 200}, 2 * 8000 / 4),
+        ({"vocab_size": 50}, 8000 / 4),
+        ({"layout": "streams", "lag": 3}, 12_000 / 4 / 5),  # a target at each step
+    ],
+)
+def test_more_values_and_longer_lags_need_more_sequences_and_streams_fewer(fields, sequences):
+    assert advice.enough_sequences(changed(RunConfig(), **fields)) == sequences
 
 
 @pytest.mark.parametrize(("best", "asks"), [(0.2, "one step further ahead"), (0.9, "another seed")])

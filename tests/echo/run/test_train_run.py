@@ -14,6 +14,7 @@ from echo_jax.config import changed
 from echo_jax.echo.run import checkpoint, own_data, train_run
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.engine.process import Interrupts, StoppedError
+from echo_jax.exceptions import DivergedError
 
 
 def train(folder, inputs, chunk=None, **running):
@@ -62,7 +63,7 @@ def test_a_run_is_stopped_after_a_chunk_that_is_saved_whenever_the_signal_comes(
     assert prepared(tmp_path).saved.history.sequences == 4
 
 
-def test_a_checkpoint_is_written_until_every_seed_has_failed(tmp_path):
+def test_a_run_is_written_and_goes_on_until_every_seed_has_failed(tmp_path):
     saved = saved_of(OWN)
     run = prepared(tmp_path, inputs_of(OWN))
     assert run.plan.seed_map == "map"  # on a CPU, where each seed has the bits that it has alone
@@ -73,6 +74,9 @@ def test_a_checkpoint_is_written_until_every_seed_has_failed(tmp_path):
         writer.save(saved.state)
         kept = prepared(tmp_path).saved.state.params["readout"]["bias"]
         assert np.isnan(kept).all(axis=1).sum() == min(failed, OWN.seeds - 1)
+    writer.refuse_divergence(np.float32([np.nan, 1]))
+    with pytest.raises(DivergedError):
+        writer.refuse_divergence(np.full(OWN.seeds, np.nan))
 
 
 @pytest.mark.slow
