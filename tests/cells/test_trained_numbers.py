@@ -10,6 +10,7 @@ from echo_jax.cells.block import Block
 from echo_jax.cells.trained_numbers import trained_arrays, trained_numbers
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.by_key.key_measurement import KeyMeasurement
+from echo_jax.memory.measurement import RunInputs, init, train_updates
 
 FROZEN = Block(known_memory.FrozenDeltaNet(6, key_size=4, value_size=4), width=8)
 
@@ -33,9 +34,9 @@ def test_numbers_without_a_gradient_are_not_trained(cell, trained):
 @pytest.mark.parametrize("cell", [FROZEN, registry.build("block:mamba2", {"features": 4})])
 def test_the_arrays_that_count_are_those_that_training_changes(cell):
     measurement = KeyMeasurement(cell, TINY, 4)
-    run = measurement.RunInputs(np.int32(0), np.float32(0.01), np.int32(4))
-    first = jax.jit(functools.partial(measurement.init, measurement))(run)
-    later, _ = jax.jit(functools.partial(measurement.train_updates, measurement))(run, first)
+    run = RunInputs(np.int32(0), np.float32(0.01), np.int32(4))
+    first = jax.jit(functools.partial(init, measurement))(run)
+    later, _ = jax.jit(functools.partial(train_updates, measurement))(run, first)
     before, after = (jax.tree.leaves(state.params["cell"]) for state in (first, later))
     moved = [bool((a != b).any()) for a, b in zip(before, after, strict=True)]
     assert moved == trained_arrays(cell, TINY.tokens)

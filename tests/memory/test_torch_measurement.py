@@ -21,7 +21,7 @@ from echo_jax.memory.card.train_and_score import (
     weights_digest,
 )
 from echo_jax.memory.comparison.told_apart import comparable
-from echo_jax.memory.measurement import RunInputs
+from echo_jax.memory.measurement import RunInputs, init, train_updates
 from echo_jax.memory.protocol import Protocol
 
 torch = pytest.importorskip("torch")
@@ -90,7 +90,7 @@ def test_a_layer_with_the_weights_of_a_cell_learns_and_is_scored_as_it(kind, nam
     theirs = BlockOf(make) if block else make
     measurement = measurement_of(asked[:6], build(block + name, {"features": UNITS}), TEN)
     other = measurement_of(asked[:6], named_cell(theirs, {"kind": kind}).cell, TEN)
-    ours, progress = jax.jit(functools.partial(measurement.init, measurement))(RUN), other.init(RUN)
+    ours, progress = jax.jit(functools.partial(init, measurement))(RUN), other.init(RUN)
     network, _ = progress.opt_state
     network.load_state_dict(in_torch(kind, ours.params))
 
@@ -102,7 +102,7 @@ def test_a_layer_with_the_weights_of_a_cell_learns_and_is_scored_as_it(kind, nam
     assert found.item() == pytest.approx(float(loss), abs=1e-4)
     close(kind, network, gradient, lambda x: x.grad)
 
-    ours, metrics = jax.jit(functools.partial(measurement.train_updates, measurement))(RUN, ours)
+    ours, metrics = jax.jit(functools.partial(train_updates, measurement))(RUN, ours)
     progress, of_torch = other.train_updates(RUN, progress)
     assert of_torch.losses == pytest.approx(np.array(metrics.losses), abs=1e-4)
     # Adam divides by the size of a gradient: of one near 0 last bits count; ten updates move 0.1
