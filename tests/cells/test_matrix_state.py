@@ -104,6 +104,7 @@ def test_chunks_are_the_steps_and_have_their_gradients_however_much_they_forget(
         -np.multiply.outer((0.05, 1, 5, 10, 40), rng.uniform(0, 2, (40, 2, decays)))
     )
     log_a = log_a.at[0, 4].set(-5000)  # a product of decays is 0 from here to the end of the chunk
+    log_a = log_a.at[0, 20, 0, 0].set(-5000)  # in the next chunk for one number of one row alone
 
     def of_strengths(form):
         def run(log_a):

@@ -8,7 +8,7 @@ import pytest
 
 import echo_jax
 from echo_jax.exceptions import ConfigError
-from echo_jax.probing.checked_streams import check_streams
+from echo_jax.probing.checked_streams import ProbedStreams, check_streams
 from echo_jax.probing.probe_result import result_of
 
 
@@ -127,15 +127,26 @@ def test_what_the_step_or_an_n_gram_tells_is_no_knowledge_of_the_states():
         assert found.by_lag["bits"].max() == 0
 
 
+def test_a_context_that_never_occurred_has_the_shares_after_its_newest_token():
+    tokens = np.tile([0, 1, 2, 0, 1, 2, 0], (2, 1))
+    probed = ProbedStreams(tokens, 3, np.arange(2, 7), 1)
+    shorter, longer = (probed.log_shares(given, slice(None)) for given in (1, 2))
+    for newest, before in np.ndindex(3, 3):
+        occurred = newest == (before + 1) % 3
+        same = np.allclose(longer[newest + 3 * before], shorter[newest])
+        assert same != occurred
+
+
 def test_numbers_that_hardly_vary_count_as_constant():
     tokens = uniform(60, 12)
     found = echo_jax.probe(register(tokens, 0, 1, 2) * np.float32([1] * 8 + [1e-40] * 4), tokens, 2)
     assert found.by_lag["bits"][0] > 1.9
 
 
-def test_a_large_mean_and_bfloat16_lose_nothing():
+def test_large_means_and_bfloat16_lose_nothing():
     tokens = uniform(60, 12)
-    found = echo_jax.probe(register(tokens, 0, 1).astype(np.float64) + 1e9, tokens, 2)
+    means = 1e9 * np.arange(8)  # one for each number
+    found = echo_jax.probe(register(tokens, 0, 1).astype(np.float64) + means, tokens, 2)
     assert found.by_lag["bits"][0] > 1.9
     half = jnp.asarray(register(tokens, 0, 1), jnp.bfloat16)
     assert echo_jax.probe(half, tokens, 2).by_lag["bits"][0] > 1.9

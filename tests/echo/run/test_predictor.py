@@ -180,6 +180,9 @@ def test_a_stream_names_the_place_of_what_it_refuses_or_skips_it(runs, predict):
     done = predict("windows", "--stream", cwd=runs, stdin="1 2 3\n4 x 5\n", status=2)
     assert "'x' at position 5" in done.stderr
     assert done.stdout.split() == printed(loaded(runs / "windows").predict([1, 2, 3, 4]))
+    # More than is read at once, so the values come in several blocks.
+    long = predict("windows", "--stream", cwd=runs, stdin="1 " * 40_000 + "x\n", status=2)
+    assert "'x' at position 40001 " in long.stderr
     skipped = predict(
         "windows", "--stream", "--unknown", "skip", cwd=runs, stdin="1 2 3\n4 x 5\n"
     )  # fmt: skip

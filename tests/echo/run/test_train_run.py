@@ -17,11 +17,24 @@ from echo_jax.engine.process import Interrupts, StoppedError
 from echo_jax.exceptions import DivergedError
 
 
-def train(folder, inputs, chunk=None, **running):
-    """Train a new run, so many sequences a chunk."""
+def train(folder, inputs, chunk=None, every=None, **running):
+    """Train a new run, so many sequences a chunk and between two checkpoints."""
     run = prepared(folder, inputs)
-    run = run._replace(chunk=chunk or run.chunk)
+    run = run._replace(chunk=chunk or run.chunk, checkpoint_every=every)
     return train_run.train_run(run, train_run.Running(**running))
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """For each checkpoint that is written, its sequences, and whether it has the result."""
+    found, write = [], checkpoint.write
+
+    def noted(folder, inputs, saved=None, result=None):
+        found.append((saved.history.sequences if saved else 0, result is not None))
+        write(folder, inputs, saved, result)
+
+    monkeypatch.setattr(checkpoint, "write", noted)
+    return found
 
 
 def test_a_column_is_trained_on_its_first_part_and_evaluated_on_the_rest():
@@ -35,19 +48,18 @@ def test_a_column_is_trained_on_its_first_part_and_evaluated_on_the_rest():
     assert bias[:, :2].min() > 0 > bias[:, 2:].max()  # no target of training was held out
 
 
-def test_a_checkpoint_is_written_about_every_ten_seconds(tmp_path, monkeypatch):
+def test_a_checkpoint_is_written_about_every_ten_seconds(tmp_path, monkeypatch, written):
     """Two sequences a chunk; the clock goes on by four seconds whenever it is read."""
     clock = itertools.count(0.0, 4.0)
     monkeypatch.setattr(train_run, "time", SimpleNamespace(perf_counter=clock.__next__))
-    written, write = [], checkpoint.write
-
-    def noted(folder, inputs, saved=None, result=None):
-        written.append((saved.history.sequences if saved else 0, result is not None))
-        write(folder, inputs, saved, result)
-
-    monkeypatch.setattr(checkpoint, "write", noted)
     train(tmp_path, RunSpec(changed(PLAIN, sequences=14)), chunk=2)
     assert written == [(0, False), (6, False), (12, False), (14, True)]
+
+
+def test_a_checkpoint_is_written_at_each_multiple_of_what_was_asked(tmp_path, written):
+    """Chunks of two sequences alone would end at none of the odd multiples of three."""
+    train(tmp_path, RunSpec(changed(PLAIN, sequences=10)), chunk=2, every=3)
+    assert written == [(0, False), (3, False), (6, False), (9, False), (10, True)]
 
 
 def test_a_run_is_stopped_after_a_chunk_that_is_saved_whenever_the_signal_comes(tmp_path):
