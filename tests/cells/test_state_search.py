@@ -85,8 +85,8 @@ SIZED = [
     ("broken_cells:Good", {"gain": 2.0}, 400, {"features": 100}, 400),
     ("block:broken_cells:Good", {"layers": 3}, 400, {"features": 33}, 396),
     ("broken_cells:GoodInHalfPrecision", {}, 400, {"features": 200}, 400),
-    ("block:test_state_size:OnlyEven", {"layers": 3}, 400, {"features": 34}, 408),
-    ("test_state_size:Halved", {}, 402, {"features": 199}, 400),
+    ("block:test_state_search:OnlyEven", {"layers": 3}, 400, {"features": 34}, 408),
+    ("test_state_search:Halved", {}, 402, {"features": 199}, 400),
     ("slstm", {"heads": 3}, 400, {"features": 24}, 384),  # 3 divides 24 and 27: 384 and 432 bytes
     ("rwkv7", {"heads": 4}, 400, {"features": 20}, 408),  # 2 + 4 5 5
     ("mlstm", {"key_size": 4}, 400, {"features": 24, "value_size": 24}, 404),  # 4 24 + 4 + 1
