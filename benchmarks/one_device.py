@@ -23,7 +23,7 @@ from sizes import FORMS, LIBRARIES, MATRIX_SIZES, SIZES, Size, measure
 from surroundings import markdown_table, measured_apart
 
 import echo_jax
-from echo_jax import environment
+from echo_jax import machine
 
 OF_TRAINING = {"echo_jax": "echo_jax", "Flax": "linen", "PyTorch": "pytorch"}  # in the race
 CARDS = ("lstm", "block:mamba2")
@@ -41,7 +41,7 @@ def main(rounds: int = 7, fast: bool = False, out: Path | None = None) -> None:
     # Else jax takes most of a GPU's memory, and PyTorch and the processes of the rows find none.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     with surroundings.measuring(out) as (measured, core):
-        measured["device"] = environment.device()
+        measured["device"] = machine.device()
         on = core if jax.default_backend() == "cpu" else None
         names = [name for name in LIBRARIES if name != "PyTorch" or torch_has_the_device()]
         rows: list[dict[str, Any]] = []

@@ -15,7 +15,7 @@ from typing import Any
 
 import tyro
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.exceptions import ConfigError, reason
 
 ONE_THREAD = dict.fromkeys((
@@ -49,7 +49,7 @@ def measuring(out: Path | None) -> Iterator[tuple[dict[str, Any], int]]:
     if out and (out.exists() or not out.parent.is_dir()):
         raise ConfigError("out", out, "is there, or has no folder", "name a new file")
     measured: dict[str, Any] = {"command": sys.argv, "load before": os.getloadavg()}
-    measured |= {"processor": environment.model(), "cores": environment.cores()}
+    measured |= {"processor": machine.model(), "cores": machine.cores()}
     measured["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     measured["packages"] = {x.name: x.version for x in importlib.metadata.distributions()}
     yield measured, max(os.sched_getaffinity(0))

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.commands.command_line import refusals
 from echo_jax.engine import process
 from echo_jax.exceptions import printable
@@ -32,7 +32,7 @@ def main(command: str | None = None) -> None:
 def _run(command: str) -> None:
     module = importlib.import_module(f"echo_jax.commands.{command}")
     if not {"-h", "--help"} & set(sys.argv):
-        environment.set_up_jax()
+        machine.set_up_jax()
     module.main()
 
 

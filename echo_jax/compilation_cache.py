@@ -6,8 +6,8 @@ import stat
 import sys
 from pathlib import Path
 
-from echo_jax.environment import device_kind, processor, threads, versions
 from echo_jax.exceptions import printable
+from echo_jax.machine import device_kind, processor, threads, versions
 
 PROGRAM_BYTES = 2**28  # of programs of a kind of machine, at most; those used last longest ago go
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import hypothesis
 import pytest
 
-from echo_jax import environment
+from echo_jax import machine
 
 COMPILE_FAST = "--xla_backend_optimization_level=0"
 COMPILE_FASTER = (
@@ -75,7 +75,7 @@ def shared_cache_and_one_device(pytestconfig, tmp_path_factory):
         folder = pytestconfig.cache.mkdir("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        patch.setattr(environment, "use_cpu_devices", lambda *_: None)
+        patch.setattr(machine, "use_cpu_devices", lambda *_: None)
         yield
 
 
@@ -95,9 +95,7 @@ def programs_of_earlier_tests(pytestconfig, tmp_path_factory):
 
     folder = tmp_path_factory.getbasetemp()
     if hasattr(pytestconfig, "cache"):
-        key = hashlib.sha256(
-            f"{environment.processor()}, {environment.cores()}".encode()
-        ).hexdigest()[:16]
+        key = hashlib.sha256(f"{machine.processor()}, {machine.cores()}".encode()).hexdigest()[:16]
         folder = pytestconfig.cache.mkdir(f"programs-{key}")
         remove_oldest(folder, PROGRAMS)
     jax.config.update("jax_compilation_cache_dir", str(folder))

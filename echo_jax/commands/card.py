@@ -20,7 +20,7 @@ from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, printable
 from echo_jax.memory.all_questions import Row
 from echo_jax.memory.card_contents import CARD_FILE, ROWS_FILE, Card
-from echo_jax.memory.comparison.compared_cards import standing
+from echo_jax.memory.comparison.comparison_sentences import standing
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import CardPart, read_protocol
 from echo_jax.report import styles

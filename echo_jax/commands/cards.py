@@ -57,7 +57,7 @@ class Compare:
 
     def run(self) -> None:
         """Print, for each question, the sentence that compares the cards or leaves it out."""
-        from echo_jax.memory.comparison.compared_cards import compare
+        from echo_jax.memory.comparison.comparison_sentences import compare
 
         print("\n\n".join(map(printable, compare(self.cards))))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from echo_jax import compilation_cache, environment
+from echo_jax import compilation_cache, machine
 from echo_jax.commands import command_line
 from echo_jax.config import check_values
 from echo_jax.engine import process
@@ -118,7 +118,7 @@ def load(command: PredictCommand) -> "TrainedNetwork":
     """
     from echo_jax.echo.run import predictor
 
-    environment.use_cpu_devices(1)
+    machine.use_cpu_devices(1)
     compilation_cache.use_compilation_cache()
     say = functools.partial(print, file=sys.stderr)
     network = predictor.load(command.folder, command.seed, command.cell, say)

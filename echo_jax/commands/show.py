@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from echo_jax import compilation_cache, environment
+from echo_jax import compilation_cache, machine
 from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, check_values, is_built_in
 from echo_jax.echo.run import explanation
@@ -72,7 +72,7 @@ def main() -> None:
         again = functools.partial(command_line.training, finished.config)
         result_report.conclude(finished, command.curve, say, again, command.format)
     elif command.play:
-        environment.use_cpu_devices(1)
+        machine.use_cpu_devices(1)
         from echo_jax.echo.run import play_page
 
         print(f"Page: {printable(str(play_page.write_for_run(command.play)))}")
@@ -89,7 +89,7 @@ def show_memory(folder: Path, cell: str | None) -> None:
     The state is that of the first network of the run in `folder`. `cell` is the name of the user's
     cell of the run, or None for a built-in cell.
     """
-    environment.use_cpu_devices(1)
+    machine.use_cpu_devices(1)
     from echo_jax.echo.run import predictor
 
     say = functools.partial(print, file=sys.stderr)
@@ -109,8 +109,8 @@ def show_data(command: ShowCommand) -> None:
     from echo_jax.echo.run.train_run import new_inputs
 
     inputs = new_inputs(command.run)
-    environment.check_memory(inputs.config.least_bytes)
-    environment.use_cpu_devices(1)
+    machine.check_memory(inputs.config.least_bytes)
+    machine.use_cpu_devices(1)
     compilation_cache.use_compilation_cache()
     if inputs.tokens is not None:
         print(printed_data.column_view(inputs, inputs.tokens))

@@ -23,9 +23,9 @@ from echo_jax.echo.data import Corpus
 from echo_jax.echo.evaluation import Evaluation
 from echo_jax.echo.many_seeds import DevicePlan
 from echo_jax.echo.training import Learner, Metrics
-from echo_jax.environment import has_wide_vectors
 from echo_jax.learner.network import Network, Params
 from echo_jax.learner.update import TrainState, train_chunks
+from echo_jax.machine import has_wide_vectors
 
 
 class Chunk(NamedTuple):

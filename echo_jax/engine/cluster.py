@@ -20,7 +20,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from echo_jax import compilation_cache, environment
+from echo_jax import compilation_cache, machine
 from echo_jax.engine.grid import Execution, Executor, Job, Outcome, run_task
 from echo_jax.engine.process import Interrupts
 from echo_jax.exceptions import ConfigError, EchoError, SchedulerLostError, reason
@@ -156,7 +156,7 @@ def _leave(worker: Any, why: str) -> None:
 
 def _needed(cores: int) -> dict[str, str]:
     """Return the software that every worker needs: that of this process, and `cores` threads."""
-    return {**environment.software(), "threads": "1", "threads of XLA": str(cores)}
+    return {**machine.software(), "threads": "1", "threads of XLA": str(cores)}
 
 
 def _software(dask_worker: Any) -> dict[str, str]:
@@ -164,7 +164,7 @@ def _software(dask_worker: Any) -> dict[str, str]:
 
     The software includes settings and the digest of the source, which Dask does not compare.
     """
-    return _needed(environment.threads()) | {"threads": str(dask_worker.state.nthreads)}
+    return _needed(machine.threads()) | {"threads": str(dask_worker.state.nthreads)}
 
 
 def check_software(address: str, theirs: Mapping[str, str], needed: Mapping[str, str]) -> None:
@@ -225,7 +225,7 @@ def executor_of(
             raise ConfigError("cluster", spec, rule, fix) from error
         stack.enter_context(client)
         _wait_for_worker(client, spec, running.interrupts)
-        share = max(1, environment.cores() // int(spec[6:])) if spec.startswith("local:") else 1
+        share = max(1, machine.cores() // int(spec[6:])) if spec.startswith("local:") else 1
         workers = Workers(client, running.interrupts, cores or share)
         _send(client, sent)
         link = getattr(cluster, "dashboard_link", None)  # of one that is started here
@@ -268,8 +268,8 @@ def _start(client: Any, cores: int) -> None:
         def setup(self, worker: Any) -> None:
             """Set jax, its cores and its cache up in a worker that starts."""
             del worker
-            environment.set_up_jax()
-            environment.use_cpu_devices(cores, cores)
+            machine.set_up_jax()
+            machine.use_cpu_devices(cores, cores)
             if cache:
                 compilation_cache.use_compilation_cache()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from echo_jax import compilation_cache, environment
+from echo_jax import compilation_cache, machine
 from echo_jax.engine.process import Interrupts
 from echo_jax.engine.progress import GridProgress, Load
 from echo_jax.exceptions import ConfigError, EchoError, TasksFailedError, printable
@@ -265,11 +265,11 @@ class Execution:
             self.interrupts.say(printable(line))
 
     def start_jax(self, devices: int | None, threads: int | None = None) -> None:
-        """Start jax with `devices` and `threads`, as `environment.use_cpu_devices` does.
+        """Start jax with `devices` and `threads`, as `machine.use_cpu_devices` does.
 
         If `keep_programs` is True, compiled programs are kept in the user's cache folder.
         """
-        environment.use_cpu_devices(devices, threads)
+        machine.use_cpu_devices(devices, threads)
         if self.keep_programs:
             compilation_cache.use_compilation_cache()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import check_call, checked
 from echo_jax.exceptions import ConfigError, reason
 from echo_jax.probing import heads
@@ -193,7 +193,7 @@ def _states(
             rule = f"have {states.shape[1]} steps, but the tokens have {shape[1]}"
         raise ConfigError(None, name, rule, "give numbers [streams, T, D]")
     # At least a byte for each number is taken below, where it is looked at whether it is finite.
-    environment.check_memory(states.size, "use fewer streams or smaller states")
+    machine.check_memory(states.size, "use fewer streams or smaller states")
     if np.iscomplexobj(states):
         states = np.concatenate([states.real, states.imag], axis=-1)
     if numbers not in (None, states.shape[-1]):
@@ -281,4 +281,4 @@ def _check_sizes(
     tables = 48 * probed.classes**given * answers  # while shares are counted
     fit = 250 * numbers * answers  # L-BFGS, in float64
     fix = "use fewer lags, streams or numbers of a state"
-    environment.check_memory(tables + fit + 16 * examples * (numbers + probed.lags), fix)
+    machine.check_memory(tables + fit + 16 * examples * (numbers + probed.lags), fix)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.exceptions import ConfigError, shown
 from echo_jax.storage.vocabulary import LONGEST, listed
 
@@ -94,7 +94,7 @@ def content(path: Path) -> str:
         if not path.is_file():  # a pipe or a device may never end
             rule = "does not exist or is not a regular file"
             raise ConfigError(None, path if path.name else "''", rule, "use the name of a file")
-        environment.check_memory(COPIES * path.stat().st_size, "use a smaller file")
+        machine.check_memory(COPIES * path.stat().st_size, "use a smaller file")
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         rule = f"cannot be read ({error.strerror})"

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from safetensors import numpy as safetensors
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.exceptions import ConfigError, StorageError, shown
 from echo_jax.jax_settings import __version__
 from echo_jax.storage import atomic_files
@@ -93,8 +93,8 @@ def read(path: Path, shapes: Any, fix: str, others: bool = False) -> tuple[Any, 
     """
     # The metadata is read by itself first: it gives the shapes, and they bound how much is read.
     size = size_of(shapes(read_about(path, fix)) if callable(shapes) else shapes)
-    environment.check_memory(size, "read it on a machine with more memory")
-    limit = environment.memory() if others else size + OVERHEAD
+    machine.check_memory(size, "read it on a machine with more memory")
+    limit = machine.memory() if others else size + OVERHEAD
     data = atomic_files.read_bytes(path, limit, fix=fix)
     stated = _about(path, data, fix)
     if callable(shapes):  # of what is there now: a run that trains writes its file again

@@ -15,7 +15,7 @@ from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 from running import assert_one_sentence
 
 import echo_jax
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import NetworkConfig, RunConfig, changed
 from echo_jax.echo.run import checkpoint
 from echo_jax.echo.run.run_folder import RunSpec
@@ -151,7 +151,7 @@ COMMANDS = [
 def test_a_bad_command_line_is_one_sentence_compiles_nothing_and_leaves_nothing(
     call, place, script, line, subject, monkeypatch
 ):
-    monkeypatch.setattr(environment, "memory", lambda: 2**34)  # whatever this machine has
+    monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
     before, compiled = snapshot(place), len(COMPILED)
     printed = call(script, *shlex.split(line.format(**STANDS_FOR)), cwd=place, status=2)
     assert_one_sentence(printed.stderr, subject)

@@ -11,7 +11,7 @@ from run_folders import AVERAGE
 from running import assert_one_sentence
 from tiny_memory import TINY, toml_of
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.engine.progress import GridProgress
 from echo_jax.memory import card_contents
 
@@ -53,7 +53,7 @@ def test_a_card_is_made_stays_and_takes_more_seeds(carding, tmp_path):
     assert sorted(row.seed for row in rows) == [0, 1000, 1000, 1001, 1001]
     assert (made.cell.name, made.bits_by_lag.seeds) == ("mine.py", [0])
     assert re.fullmatch("[0-9a-f]{64}", made.cell.source)
-    assert made.devices == [environment.device()]
+    assert made.devices == [machine.device()]
     assert {"picture.svg", "card.md", "card.svg"} < {path.name for path in folder.iterdir()}
     before = (folder / "card.json").read_bytes()
     carding(*line, "--seeds", "1")
@@ -89,7 +89,7 @@ def two_runs_are_verified(carding, folder):
 def test_a_card_that_is_stopped_shows_its_seeds_and_goes_on_to_the_same_rows(
     carding, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(environment, "cores", lambda: 1)
+    monkeypatch.setattr(machine, "cores", lambda: 1)
     stops = ["seed 1001, by lag, rate 0.01, 2 updates", "seed 1, by lag, 4 updates"]
 
     def advance(bar, run, share):

@@ -13,7 +13,7 @@ from golden import assert_golden
 from run_folders import PLAIN, make_run
 from running import assert_one_sentence, execute
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import PARTS, to_dict
 from echo_jax.storage import atomic_files
 
@@ -51,7 +51,7 @@ def test_the_folder_of_a_run_is_complete_and_its_last_lines_name_it(short_run):
     written = atomic_files.read_json(run / "config.json")
     begun = written.pop("begun")
     assert begun.pop("versions")["generator"] == "threefry2x32, partitionable"
-    assert begun == {"device": environment.device_kind(), "cores": environment.threads()}
+    assert begun == {"device": machine.device_kind(), "cores": machine.threads()}
     assert written == expected | {"evaluation_sequences": 200, "cell_source": None}
     assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))

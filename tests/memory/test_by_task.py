@@ -35,7 +35,7 @@ from echo_jax.memory.card.make_card import (
     requests_of,
     there,
 )
-from echo_jax.memory.comparison import compared_cards, told_apart
+from echo_jax.memory.comparison import comparability, comparison_sentences
 from echo_jax.memory.pages import card_pages, table
 from echo_jax.memory.protocol import STANDARD, Protocol
 from echo_jax.memory.tasks import TaskRows, adding, noisy_recall, text
@@ -368,12 +368,14 @@ def test_cards_of_tasks_are_tables_and_those_of_two_are_not_compared(tmp_path):
     with pytest.raises(ConfigError, match="has no curve"):
         assert CardResult(found, []).figure
     assert table.shown([found]).splitlines()[2].split()[:3] == ["GRU", "0.71", "(0.71"]
-    (said,) = compared_cards.compare([str(tmp_path / "gru-a"), str(tmp_path / "mine")])
+    (said,) = comparison_sentences.compare([str(tmp_path / "gru-a"), str(tmp_path / "mine")])
     assert said.startswith("GRU scores as many bits as mine on the task a (0.71 and 0.71 bits")
     with pytest.raises(ConfigError, match=r"in task \(a 111111 000000 and b 111111 000000\)"):
-        compared_cards.compare([str(tmp_path / "gru-a"), str(tmp_path / "gru-b")])
+        comparison_sentences.compare([str(tmp_path / "gru-a"), str(tmp_path / "gru-b")])
     found, other = (made_up("gru", "a", source=x, state_bytes=400 * (1 + int(x)))[0] for x in "02")
-    assert told_apart.differences([found, other]) == ["task (a 111111 000000 and a 111111 222222)"]
+    assert comparability.differences([found, other]) == [
+        "task (a 111111 000000 and a 111111 222222)"
+    ]
     assert table.file_name([found]) != table.file_name([other])
     assert {row["task"] for row in table.tidy_rows([found])} == {"a 111111 000000"}
     card_pages.write_report(tmp_path)

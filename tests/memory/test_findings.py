@@ -16,7 +16,7 @@ from echo_jax.memory.all_questions import OF_MEMORY
 from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY, KeyRow, accuracy_bits, accuracy_of_list
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG, LagRow, lag_bits
 from echo_jax.memory.card_contents import CARD_FILE, chosen_by, pilot_of
-from echo_jax.memory.comparison import built_in_cards, card_names, told_apart
+from echo_jax.memory.comparison import built_in_cards, card_names, comparability, significance
 from echo_jax.memory.pages import table
 from echo_jax.memory.protocol import PILOT_SEED, STANDARD
 from echo_jax.report.number_formats import three_digits
@@ -38,7 +38,7 @@ def every():
 @pytest.fixture(scope="module")
 def cards(every):
     """The cards in the block at 400 bytes, by the name of the cell."""
-    blocks = [x for x, _ in every if told_apart.track(x) == "block"]
+    blocks = [x for x, _ in every if comparability.track(x) == "block"]
     return {card_names.cell_of(x): x for x in blocks if 360 <= x.state_bytes <= 440}
 
 
@@ -58,7 +58,7 @@ def more(cards, question):
 def told(bits):
     """The pairs of names that the bits of their seeds tell apart, the one with more first."""
     names = [*bits]
-    found = told_apart.pairs_of([*bits.values()])
+    found = significance.pairs_of([*bits.values()])
     pairs = [(x.first, x.second) if x.difference > 0 else (x.second, x.first)
              for x in found if x.apart]  # fmt: skip
     return {(names[a], names[b]) for a, b in pairs}

@@ -15,7 +15,7 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import row_kind
-from echo_jax.memory.comparison import told_apart
+from echo_jax.memory.comparison import comparability, significance
 from echo_jax.memory.pages import card_pages, curve_figures, table
 from echo_jax.memory.protocol import STANDARD, read_protocol
 
@@ -143,8 +143,8 @@ def test_cards_of_two_protocols_stand_in_no_table_figure_comparison_or_folder(fo
     ):
         with pytest.raises(ConfigError, match=rf"\(protocol {OTHER.digest}\).* cannot be shown"):
             together()
-    assert told_apart.letters_of(both, BY_LAG) == ["", ""]
-    assert not told_apart.comparable(both)
+    assert significance.letters_of(both, BY_LAG) == ["", ""]
+    assert not comparability.comparable(both)
     assert curve_figures.peers(b, BY_KEY) == []
     assert curve_figures.peers(a, BY_KEY) != []
     assert list(echo_jax.cards(folder, protocol=OTHER)) == ["b"]

@@ -14,7 +14,7 @@ from echo_jax import statistics
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory.by_key.key_rows_and_bits import BY_KEY
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
-from echo_jax.memory.comparison import card_names, compared_cards, told_apart
+from echo_jax.memory.comparison import card_names, comparability, comparison_sentences, significance
 from echo_jax.memory.pages import table
 from echo_jax.report import text_tables
 
@@ -43,25 +43,25 @@ def test_many_seeds_are_drawn_alike_each_time():
 
 def test_pairs_are_told_apart_at_a_false_discovery_rate_of_5_percent():
     seeds = [[0.0, 1, 2, 3, 4, 5], [0.5, 1, 2, 3, 4, 5], [10.0, 11, 12, 13, 14, 15]]
-    pairs = told_apart.pairs_of(seeds)
+    pairs = significance.pairs_of(seeds)
     assert [(x.first, x.second) for x in pairs if x.apart] == [(0, 2), (1, 2)]
     assert [round(pair.difference, 4) for pair in pairs] == [-0.0833, -10, -9.9167]
 
 
 def test_without_a_difference_tables_seldom_tell_any_pair_apart():
     random = np.random.default_rng(0)
-    tables = [told_apart.pairs_of(random.normal(size=(4, 5))) for _ in range(200)]
+    tables = [significance.pairs_of(random.normal(size=(4, 5))) for _ in range(200)]
     told = [any(pair.apart for pair in pairs) for pairs in tables]
     assert np.mean(told) < 0.09  # 5%, and 2.6 deviations
 
 
 def test_letters_agree_with_any_matrix_and_are_as_few_as_can_be():
-    assert told_apart.letters([(0, 1), (0, 2)], 3) == ["a", "b", "b"]
+    assert significance.letters([(0, 1), (0, 2)], 3) == ["a", "b", "b"]
     random = np.random.default_rng(0)
     for _ in range(20):
         pairs = [*itertools.combinations(range(6), 2)]
         apart = [pair for pair in pairs if random.random() < 0.5]
-        names = told_apart.letters(apart, 6)
+        names = significance.letters(apart, 6)
         for i, j in pairs:
             assert bool(set(names[i]) & set(names[j])) != ((i, j) in apart)
 
@@ -69,7 +69,7 @@ def test_letters_agree_with_any_matrix_and_are_as_few_as_can_be():
 def test_cards_are_compared_only_with_those_of_their_track_and_size():
     sizes = {"lru": 400, "gru": 416, "lstm": 1600, "block:gru": 400, "block:lru": 400}
     cards = [card_with(4, cell=cell, state_bytes=size)[0] for cell, size in sizes.items()]
-    names = [{of.cell.name for of in group} for group in told_apart.groups(cards)]
+    names = [{of.cell.name for of in group} for group in comparability.groups(cards)]
     assert names == [{"block:gru", "block:lru"}, {"lru", "gru"}, {"lstm"}]
 
 
@@ -82,21 +82,21 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
         rows += [key_row(held(4), seed) for seed in range(4) if by_key]
         stored(card(rows, "gru", name=name, state_bytes=size), rows, tmp_path)
     a, *others = (str(tmp_path / name) for name in "abcd")
-    by_lag, by_key = compared_cards.compare([a, others[0]])
+    by_lag, by_key = comparison_sentences.compare([a, others[0]])
     assert "a scores 2 bits more than b by lag" in by_lag
     assert "difference 2, 95% interval 1.7 to 2.3; permutation test" in by_lag
     assert "p = 0.029" in by_lag
     assert by_key.startswith("a scores as many bits as b by key (2")
     assert "p = 1" in by_key
-    alone, left_out = compared_cards.compare([a, others[1]])
+    alone, left_out = comparison_sentences.compare([a, others[1]])
     assert alone == by_lag.replace("than b", "than c")
     assert re.search(r"by key .*\bcard c has no", left_out)
     differ = r"cannot be compared, as they differ in state \(100 float32 and 200 float32\)"
     with pytest.raises(ConfigError, match=differ):
-        compared_cards.compare([a, others[2]])
+        comparison_sentences.compare([a, others[2]])
     # Both built-in cards of the LRU differ from this one in the state; the bare one in no more.
     with pytest.raises(ConfigError, match=r"differ in state \([^)]*\): use two"):
-        compared_cards.compare([others[2], "lru"])
+        comparison_sentences.compare([others[2], "lru"])
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_two_cards_of_one_size_are_compared_in_the_questions_that_both_have(tmp_
     ],
 )
 def test_published_cards_are_found_by_the_names_of_tables_and_of_cells(name, cell, tracks):
-    found = compared_cards.cards_of(name)
+    found = comparison_sentences.cards_of(name)
     assert {card_names.cell_of(card) for card in found} == {cell}
-    assert {told_apart.track(card) for card in found} == tracks
+    assert {comparability.track(card) for card in found} == tracks
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 2), (3, 3), (4, 4), (1, 19), (2, 4)])
@@ -121,7 +121,7 @@ def test_the_least_p_of_a_table_is_that_of_seeds_which_do_not_overlap(sizes):
     cards = [card([], cell, seeds=n) for cell, n in zip(("gru", "lru"), sizes, strict=True)]
     equal = sizes[0] == sizes[1]
     least = (2 if equal else 1) / math.comb(sum(sizes), sizes[0])
-    said = told_apart.few_seeds(cards)
+    said = significance.few_seeds(cards)
     assert (f"p is at least {min(least, 1):.2g}" in said) == (least > 0.05)
     assert bool(said) == (least > 0.05)
 

@@ -20,7 +20,7 @@ from echo_jax.memory.card.train_and_score import (
     named_cell,
     weights_digest,
 )
-from echo_jax.memory.comparison.told_apart import comparable
+from echo_jax.memory.comparison.comparability import comparable
 from echo_jax.memory.measurement import RunInputs, init, train_updates
 from echo_jax.memory.protocol import Protocol
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from whole_runs import train_and_evaluate
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import RunConfig, changed
 from echo_jax.echo import many_seeds
 
@@ -23,7 +23,7 @@ SMALL = changed(
 
 
 def main(devices, how, out, *seed_list):
-    environment.use_cpu_devices(int(devices))
+    machine.use_cpu_devices(int(devices))
     runs = [changed(SMALL, seed=int(seed)) for seed in seed_list]
     train = jax.jit(functools.partial(train_and_evaluate, SMALL.static_config, seed_map=how))
     results = train(many_seeds.stack_dynamic(runs))

@@ -19,7 +19,7 @@ import jax
 import msgspec
 import numpy as np
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import RunConfig, from_dict, is_built_in, to_dict
 from echo_jax.echo.run import run_folder
 from echo_jax.echo.run.result import Result
@@ -226,7 +226,7 @@ def other_bits(begun: Begun) -> str | None:
         versions = {name: x for name, x in of.versions.items() if name in ("jax", "XLA_FLAGS")}
         return {"device": of.device, "cores": str(of.cores), **versions}
 
-    differ = environment.apart(decisive(begun), decisive(run_folder.begun_here()))
+    differ = machine.apart(decisive(begun), decisive(run_folder.begun_here()))
     return f"results may differ in their last bits: {'; '.join(differ)}" if differ else None
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells import registry
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import RunConfig, check_call, check_named, is_built_in
@@ -318,7 +318,7 @@ def load(
     """
     path = atomic_files.path_of("folder", folder)
     check_call(load, locals())
-    environment.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
+    machine.check_settings(("jax_enable_x64", "jax_numpy_rank_promotion"))
     inputs = checkpoint.read_inputs(path, to_train=False)
     check_named(path, inputs.config.network.cell, cell)
     config = inputs.config
@@ -330,7 +330,7 @@ def load(
     start = jax.eval_shape(lambda: token_by_token.start(config, network, first))
     piece = token_by_token.piece_size(config) * (config.task.window + config.task.vocab_size)
     fix = "load it on a machine with more memory"
-    environment.check_memory(4 * (tensor_files.size_of(start) + piece), fix)
+    machine.check_memory(4 * (tensor_files.size_of(start) + piece), fix)
     source = registry.source_digest(config.network.cell, network.cell)
     if changed := run_folder.changed_cell(path, inputs, source):
         answers = "so the answers may differ from those of the network that was trained"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells.interface import Carry
 from echo_jax.cells.vector_state.lstm import LSTMCarry
 from echo_jax.echo import token_by_token
@@ -190,7 +190,7 @@ def streams_of(trained: Any, length: int, numbers: int) -> np.ndarray:
         if not own:
             fix = "use a smaller {hidden_size} or {vocab_size}"
         raise ConfigError(None, "the network", rule, fix)
-    environment.check_memory(2 * 4 * count * length * numbers, "use fewer lags")
+    machine.check_memory(2 * 4 * count * length * numbers, "use fewer lags")
     if not own:
         return np.random.default_rng(0).integers(classes, size=(count, length), dtype=np.int32)
     whole = len(trained.tokens) // length

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import RunConfig
 from echo_jax.exceptions import ConfigError, StorageError
 from echo_jax.storage import atomic_files
@@ -85,7 +85,7 @@ class RunSpec(NamedTuple):
             untrained = corpus.untrained.tolist() if corpus else []
             return Vocabulary(tuple(self.values), frozenset(untrained))
         size = self.config.task.vocab_size
-        environment.check_memory(100 * size, "use a smaller {vocab_size}")
+        machine.check_memory(100 * size, "use a smaller {vocab_size}")
         return Vocabulary(tuple(map(str, range(size))))
 
     def corpus(self) -> "Corpus | None":
@@ -146,7 +146,7 @@ def check_unused(out: Path) -> None:
 
 def begun_here() -> Begun:
     """Return the versions, the device and the number of cores of this process."""
-    return Begun(environment.versions(), environment.device_kind(), environment.threads())
+    return Begun(machine.versions(), machine.device_kind(), machine.threads())
 
 
 def write_values(folder: Path, inputs: RunSpec) -> None:
@@ -194,7 +194,7 @@ def _read_vocabulary(folder: Path, inputs: RunSpec) -> StoredVocabulary:
     path = folder / VOCABULARY
     size = inputs.config.task.vocab_size
     limit = 2**20 + 12 * LONGEST * size  # the bytes of a character, escaped as a pair, are 12
-    environment.check_memory(limit, "read it on a machine with more memory")
+    machine.check_memory(limit, "read it on a machine with more memory")
     contents = atomic_files.read_json(path, limit=limit)
     # The file's own digest fits any vocabulary; that in the checkpoint says which is the run's.
     signed = [contents.get(name) for name in StoredVocabulary.__struct_fields__]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from echo_jax import environment, statistics
+from echo_jax import machine, statistics
 from echo_jax.config import RunConfig, to_dict
 from echo_jax.echo import chance
 from echo_jax.echo.data import Corpus
@@ -93,7 +93,7 @@ def scores_of_seeds(
         "accuracy_by_position": np.mean(kept, axis=0),
         "failed": failed,
         "updates": loss.shape[1] * config.task.updates_per_sequence,
-        "versions": environment.versions(),
+        "versions": machine.versions(),
     }
 
 

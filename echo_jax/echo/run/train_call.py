@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, get_type_hint
 import jax
 import optax
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells.cell_object import in_config
 from echo_jax.config import (
     HAS_ITS_OWN_RATE,
@@ -240,7 +240,7 @@ def train(
       StorageError: `out` cannot be written.
       DivergedError: the loss of every seed became non-finite.
     """
-    environment.check_settings()
+    machine.check_settings()
     check_call(train, locals() | fields)
     if not (on_chunk is None or callable(on_chunk)):
         raise ConfigError("on_chunk", on_chunk, "is not a function", "use one of three arguments")
@@ -253,7 +253,7 @@ def train(
     asked = configured(config, args, **given)
     folder = None if out is None else _folder(out, asked.config, given.get("cell"))
     inputs = new_inputs(asked.config)._replace(cell=asked.cell, optimizer=asked.optimizer)
-    environment.use_cpu_devices(None)  # a later call may have more seeds
+    machine.use_cpu_devices(None)  # a later call may have more seeds
     with new_run(inputs, folder, how) as prepared:
         say = (lambda _: None) if progress else None  # the bar, and no lines
         finished = train_run(prepared, Running(say, on_chunk))

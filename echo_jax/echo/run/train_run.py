@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells import registry
 from echo_jax.cells.cell_object import cell_of, with_cell_stated
 from echo_jax.config import LARGEST, RunConfig, TrainOptions, changed, check_named, is_built_in
@@ -165,7 +165,7 @@ def _prepare(inputs: RunSpec, options: TrainOptions) -> PreparedRun:
     if the run cannot be trained.
     """
     limit = options.devices
-    environment.use_cpu_devices(min(limit or environment.cores(), inputs.config.seeds))
+    machine.use_cpu_devices(min(limit or machine.cores(), inputs.config.seeds))
     inputs, learner = _build(inputs)
     seed_map = inputs.seed_map or many_seeds.default_seed_map()
     devices = many_seeds.devices_for(inputs.config.seeds, seed_map, limit)
@@ -191,7 +191,7 @@ def _build(inputs: RunSpec) -> tuple[RunSpec, Learner]:
     source = registry.source_digest(config.network.cell, cell)
     shapes = training.state_shapes(config, learner)
     tensor_files.named(shapes)  # refuses what could not be saved
-    environment.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
+    machine.check_memory(tensor_files.size_of(shapes) + config.least_bytes)
     return inputs._replace(config=config, cell_source=source), learner
 
 
@@ -240,7 +240,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
             what = run.config, run.learner, run.chunk, run.plan, run.corpus
             programs = start_compiling(*what, background, not run.saved)
         background.submit(importlib.import_module, "matplotlib.figure")  # takes 0.3 s; needed last
-        kinds = [environment.device_kind()] * len(programs.devices)
+        kinds = [machine.device_kind()] * len(programs.devices)
         if running.say:
             running.say(f"on {counted(len(kinds), 'device')}: {', '.join(sorted(set(kinds)))}")
         with watch.time("train"):
@@ -258,7 +258,7 @@ def train_run(run: PreparedRun, running: Running) -> Finished:
     scores = scoring.summarise(run.config, scored, log.curves(), own)
     scores.seconds = {name: round(value, 3) for name, value in watch.seconds.items()}
     scores.devices = kinds
-    scores.cores = environment.threads()
+    scores.cores = machine.threads()
     finished = Finished(run.config, log, scores, state.params)
     if run.folder:
         # The one file first: all others are made from it, by `show --curve` too after a kill.

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import RunConfig, changed, to_dict
 from echo_jax.echo.run.run_folder import RunSpec
 from echo_jax.engine.grid import Task
@@ -119,7 +119,7 @@ def expected_seconds(config: RunConfig, measures: tuple[str, ...]) -> float:
     `measures` are names of `measures.MEASURES` that are computed after training.
     """
     updates = config.training.sequences * config.task.updates_per_sequence
-    rounds = -(-config.seeds // environment.cores())
+    rounds = -(-config.seeds // machine.cores())
     measure = sum(0.5 if name == "probe" else 0.1 for name in measures)  # seconds, of a seed
     return 1.0 + measure * config.seeds + rounds * updates * update_microseconds(config) / 1e6
 

@@ -12,7 +12,7 @@ import jax
 import msgspec
 import numpy as np
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells import registry
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import DynamicParams, RunConfig, changed
@@ -93,7 +93,7 @@ def run_point(point: GridPoint, compiled: Timed, report: Report) -> ResultRow:
         "labels": point.labels,
         "config": config,
         "until_learned": point.until_learned,
-        "device": environment.device(),
+        "device": machine.device(),
         "date": datetime.date.today(),
     }
     return msgspec.convert(about | point.source | plain(fields), ResultRow)

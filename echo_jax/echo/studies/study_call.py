@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import check_call
 from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES, check_name
@@ -74,7 +74,7 @@ def study(
     if run:
         if folder is None:
             raise ConfigError("run", True, "needs a place for its rows", "give a {folder}")
-        environment.check_settings()
+        machine.check_settings()
         return run_studies(all_studies(place), [name], running, PLAIN)[name]
     rows = study_folder.rows_of(place, {name: STUDIES[name]})[name]
     if not rows:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import (
     PARTS,
     SHORT_NAMES,
@@ -81,7 +81,7 @@ def sweep(
       TasksFailedError: some combinations failed; the others have rows in `out`.
       SchedulerLostError: the scheduler of the cluster is gone; `out` has the rows made so far.
     """
-    environment.check_settings()
+    machine.check_settings()
     check_call(sweep, locals())
     running = Execution(cluster, progress)
     several, fixed, data = _divided(values)
@@ -228,8 +228,8 @@ def checked(study: Study) -> Study:
     from echo_jax.cells.cell_object import cell_of, with_cell_stated
 
     for point in study.points:
-        environment.check_memory(point.config.seeds * point.config.least_bytes)
-    environment.use_cpu_devices(None)  # before a user's file uses jax
+        machine.check_memory(point.config.seeds * point.config.least_bytes)
+    machine.use_cpu_devices(None)  # before a user's file uses jax
     points = study.points
     if points[0].config.data.file is not None:
         from echo_jax.echo.run import own_data

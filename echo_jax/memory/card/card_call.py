@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells.cell_object import in_block
 from echo_jax.config import check_call
 from echo_jax.engine.grid import Execution
@@ -189,7 +189,7 @@ def card(  # noqa: PLR0913 - the flags of the command
       TasksFailedError: some runs failed; the others have rows.
       SchedulerLostError: the scheduler of the cluster is gone; `out` has the rows made so far.
     """
-    environment.check_settings()
+    machine.check_settings()
     check_call(card, locals())
     running = Execution(cluster, progress)
     folder = None if out is None else atomic_files.path_of("out", out)

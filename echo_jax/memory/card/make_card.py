@@ -18,7 +18,7 @@ import jax
 import msgspec
 from msgspec import UNSET
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cell_names import RATES_BY_KEY
 from echo_jax.cells import user_cell
 from echo_jax.cells.adapt import BlockOf
@@ -234,7 +234,7 @@ def plan_of(
 def check_sizes(protocol: Protocol, questions: Iterable[Question]) -> None:
     """Raise ConfigError if `questions` under `protocol` need more memory than this machine has."""
     size = max(question.least_bytes(protocol) for question in questions)
-    environment.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
+    machine.check_memory(size, "use a protocol with fewer rows, streams, recalls or lags")
 
 
 def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
@@ -267,7 +267,7 @@ def new_card(name: str, named: NamedCell, state_bytes: int, plan: Plan) -> Card:
         seeds=list(plan.seeds),
         configuration=[],
         date=datetime.datetime.now(datetime.UTC).date(),
-        versions=environment.versions(cell.framework),
+        versions=machine.versions(cell.framework),
         remarks=list(named.remarks),
         task=task.measured if task else UNSET,
     )

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells import registry, user_cell
 from echo_jax.cells.adapt import size_of
 from echo_jax.cells.cell_object import check_args, of_object
@@ -381,8 +381,8 @@ def train(run: CardRun, programs: MeasurementPrograms, report: Report) -> tuple[
         "updates": of.updates,
         "validation": None,
         "final": None,
-        "device": environment.device(programs.measurement.platform),
-        "version": environment.own_version(),
+        "device": machine.device(programs.measurement.platform),
+        "version": machine.own_version(),
         "losses": plain(losses, NATS),
         "associated": associated if finite else None,
         **scores,
@@ -437,7 +437,7 @@ def runs_at_once() -> int:
 
     On other devices, only one run is trained.
     """
-    return min(environment.cores(), environment.threads()) if jax.default_backend() == "cpu" else 1
+    return min(machine.cores(), machine.threads()) if jax.default_backend() == "cpu" else 1
 
 
 def weights_digest(params: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.engine.grid import Execution, Here, complete
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents as cards
@@ -44,13 +44,13 @@ class Verified(NamedTuple):
     @property
     def apart(self) -> list[str]:
         """The differences between the processors and versions that made the two rows."""
-        versions = self.card.versions, environment.versions(self.card.cell.framework or None)
+        versions = self.card.versions, machine.versions(self.card.cell.framework or None)
         before, now = (
             {"device": row.device or "unknown", **known}
             | {"echo_jax": row.version or known.get("echo_jax", "unknown")}
             for row, known in zip((self.row, self.again), versions, strict=True)
         )
-        return environment.apart(before, now)
+        return machine.apart(before, now)
 
     def told(self) -> str:
         """Return words on whether the rows agree; if not, also on their bits and on `apart`."""

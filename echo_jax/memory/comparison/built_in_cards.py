@@ -17,7 +17,7 @@ from echo_jax.memory.all_questions import Row
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import Card, protocol_of
 from echo_jax.memory.comparison.card_names import cell_of, name_of
-from echo_jax.memory.comparison.told_apart import comparable, kind, size_of, size_text
+from echo_jax.memory.comparison.comparability import comparable, kind, size_of, size_text
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.question import Question
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from echo_jax.cell_names import name_shown
 from echo_jax.config import is_built_in
 from echo_jax.memory.card_contents import Card
-from echo_jax.memory.comparison.told_apart import track
+from echo_jax.memory.comparison.comparability import track
 
 
 def cell_of(card: Card) -> str:

@@ -24,8 +24,8 @@ from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison import built_in_cards
 from echo_jax.memory.comparison.built_in_cards import anchors
 from echo_jax.memory.comparison.card_names import is_control, name_of
-from echo_jax.memory.comparison.compared_cards import standing
-from echo_jax.memory.comparison.told_apart import comparable, groups, track
+from echo_jax.memory.comparison.comparability import comparable, groups, track
+from echo_jax.memory.comparison.comparison_sentences import standing
 from echo_jax.memory.pages import explore_page, face_picture
 from echo_jax.memory.pages.curve_figures import card_figure, panels_figure
 from echo_jax.memory.pages.table import (

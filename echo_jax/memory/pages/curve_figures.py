@@ -22,7 +22,7 @@ from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import Card, protocol_of, rows_that_count
 from echo_jax.memory.comparison.built_in_cards import anchors, nearest
 from echo_jax.memory.comparison.card_names import label_of, labels_of, name_of
-from echo_jax.memory.comparison.told_apart import size_of, size_text, track
+from echo_jax.memory.comparison.comparability import size_of, size_text, track
 from echo_jax.memory.protocol import Protocol
 from echo_jax.memory.question import Question
 from echo_jax.report import charts

@@ -15,7 +15,7 @@ from echo_jax.memory.all_questions import NAMED, WITH_CURVES, Row, bits_of
 from echo_jax.memory.by_key.key_rows_and_bits import accuracy_of_list
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison.card_names import is_control, label_of, labels_of
-from echo_jax.memory.comparison.told_apart import comparable, groups, size_text, track
+from echo_jax.memory.comparison.comparability import comparable, groups, size_text, track
 from echo_jax.memory.face_answers import ReadCard, Readings, fading_stream
 from echo_jax.memory.pages.face_picture import FACE, GROUND, PALETTE, READINGS
 from echo_jax.memory.pages.table import sizes_text

@@ -22,7 +22,7 @@ from echo_jax.memory.all_questions import Row
 from echo_jax.memory.by_lag.lag_rows_and_bits import LagRow
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.comparison.card_names import label_of
-from echo_jax.memory.comparison.told_apart import size_of
+from echo_jax.memory.comparison.comparability import size_of
 from echo_jax.memory.face_answers import PIXELS, ReadCard, Reading, Readings, left_of
 from echo_jax.report.number_formats import number, three_digits
 from echo_jax.report.styles import DARK, INK

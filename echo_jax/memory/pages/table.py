@@ -8,16 +8,14 @@ from typing import Any
 from echo_jax.memory.all_questions import EVERY, NAMED, Row
 from echo_jax.memory.card_contents import Budget, Card, protocol_of
 from echo_jax.memory.comparison.card_names import cell_of, labels_of
-from echo_jax.memory.comparison.told_apart import (
+from echo_jax.memory.comparison.comparability import (
     comparable,
-    few_seeds,
-    letters_of,
-    pairs_of,
     size_of,
     size_text,
     task_words,
     track,
 )
+from echo_jax.memory.comparison.significance import few_seeds, letters_of, pairs_of
 from echo_jax.memory.question import UNKNOWN, Question
 from echo_jax.report import text_tables
 from echo_jax.report.number_formats import number, three_digits

@@ -19,7 +19,7 @@ from run_folders import OWN, PLAIN, contents_of, make_run, sign, sign_arrays
 from safetensors import numpy as safetensors
 
 import echo_jax
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells.cell_object import cell_of
 from echo_jax.config import check_named, to_dict
 from echo_jax.echo import training
@@ -258,7 +258,7 @@ def test_a_run_of_huge_rows_is_read_or_refused_without_their_memory(
     tmp_path, window, fits, monkeypatch
 ):
     """A network keeps its window; it does not keep a sequence."""
-    monkeypatch.setattr(environment, "memory", lambda: 2**34)  # whatever this machine has
+    monkeypatch.setattr(machine, "memory", lambda: 2**34)  # whatever this machine has
     make_run(tmp_path / "run", PLAIN)
     run_of(config__task__length=2**31 - 1, config__task__window=window)(tmp_path / "run")
     with little_memory():

@@ -8,7 +8,7 @@ import pytest
 from run_folders import AVERAGE, OWN, PLAIN, prepared, saved_of, sign_arrays
 
 import echo_jax
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.config import changed
 from echo_jax.echo.run import checkpoint, own_data
 from echo_jax.echo.run.run_folder import RunSpec
@@ -62,7 +62,7 @@ def test_bits_may_differ_on_another_number_of_cores(tmp_path):
     checkpoint.begin(tmp_path, RunSpec(PLAIN))
     assert prepared(tmp_path).note is None
     sign_arrays(tmp_path / checkpoint.CHECKPOINT, begun__cores=77)
-    here = f"cores {environment.threads()} here, '77' before"
+    here = f"cores {machine.threads()} here, '77' before"
     assert prepared(tmp_path).note == f"results may differ in their last bits: {here}"
 
 

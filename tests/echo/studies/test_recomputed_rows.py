@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_points import found
 
-from echo_jax import environment
+from echo_jax import machine
 from echo_jax.cells.interface import UNROLLED
 from echo_jax.echo.studies import study_folder
 from echo_jax.echo.studies.catalogue import STUDIES
@@ -25,7 +25,7 @@ def seconds(row):
 
 
 def has_our_bits(row):
-    return row.device == environment.device() and row.config.task.window <= UNROLLED
+    return row.device == machine.device() and row.config.task.window <= UNROLLED
 
 
 @pytest.mark.slow

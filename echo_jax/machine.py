@@ -1,4 +1,4 @@
-"""Describe and set up the environment of a run: cores, memory, jax, versions."""
+"""Describe the machine of a run, and set up jax on it: cores, memory, devices, versions."""
 
 import contextlib
 import functools

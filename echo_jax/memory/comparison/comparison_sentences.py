@@ -12,7 +12,7 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory.all_questions import EVERY, OF_MEMORY
 from echo_jax.memory.by_lag.lag_rows_and_bits import BY_LAG
 from echo_jax.memory.card_contents import CARD_FILE, Card
-from echo_jax.memory.comparison import built_in_cards, told_apart
+from echo_jax.memory.comparison import built_in_cards, comparability, significance
 from echo_jax.memory.comparison.built_in_cards import anchors
 from echo_jax.memory.comparison.card_names import is_control, labels_of, name_of
 from echo_jax.memory.question import Question
@@ -30,8 +30,8 @@ def compare(names: Sequence[str]) -> list[str]:
       ConfigError: there is no such card, or the two cards have nothing to compare.
     """
     pair = max(itertools.product(*map(cards_of, names)), key=likeness)
-    if not told_apart.comparable(pair):
-        rule = f"cannot be compared, as they differ in {', '.join(told_apart.differences(pair))}"
+    if not comparability.comparable(pair):
+        rule = f"cannot be compared, as they differ in {', '.join(comparability.differences(pair))}"
         raise ConfigError(f"{names[0]} and {names[1]} {rule}: use two cards that agree in this")
     shared = shared_questions(pair)
     if not shared:
@@ -58,7 +58,7 @@ def likeness(pair: Sequence[Card]) -> tuple[int, int, int]:
     seeds.
     """
     seeds = sum(len(card.seeds) for card in pair)
-    return -len(told_apart.differences(pair)), len(shared_questions(pair)), seeds
+    return -len(comparability.differences(pair)), len(shared_questions(pair)), seeds
 
 
 def shared_questions(pair: Sequence[Card]) -> list[Question]:
@@ -91,7 +91,7 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
     asked = f"on the task {task.name}" if task else question.name
     unit = "bits an answer" if task else "bits"
     updates = number(protocol.updates)
-    sizes = " and ".join(dict.fromkeys(map(told_apart.size_text, pair)))
+    sizes = " and ".join(dict.fromkeys(map(comparability.size_text, pair)))
     more = f"{three_digits(abs(difference))} bits {'more' if difference > 0 else 'fewer'} than"
     if three_digits(difference) == "0":
         more = "as many bits as"
@@ -100,8 +100,8 @@ def sentence(pair: Sequence[Card], question: Question) -> str:
         f"({first.mean_text} and {second.mean_text} {unit}; "
         f"difference {three_digits(difference)}, {between}; permutation test of "
         f"{len(first.seeds)} and {len(second.seeds)} seeds, p = {p:.2g}). "
-        f"Track {told_apart.track(pair[0])}, state of {sizes}, {updates} updates, echo_jax "
-        f"protocol {protocol.name}.{told_apart.few_seeds(pair)}"
+        f"Track {comparability.track(pair[0])}, state of {sizes}, {updates} updates, echo_jax "
+        f"protocol {protocol.name}.{significance.few_seeds(pair)}"
     )
 
 
@@ -118,7 +118,7 @@ def rank(card: Card) -> str:
     The result is empty if the card has neither bits by lag nor bits by key. It is also empty if for
     one of these questions no other card has bits.
     """
-    known = [x for x in built_in_cards.built_in_cards() if told_apart.comparable([x, card])]
+    known = [x for x in built_in_cards.built_in_cards() if comparability.comparable([x, card])]
     others = [x for x in known if x.cell != card.cell and not is_control(x)]
     places = [place_among(card, others, question) for question in OF_MEMORY if card.bits(question)]
     if not places or not all(places):
@@ -137,7 +137,7 @@ def beside_anchors(card: Card) -> str:
     if not bits or not found:
         return ""
     most = card.numbers.lags * math.log2(card.numbers.symbols)
-    held = bits.mean / told_apart.size_of(card)
+    held = bits.mean / comparability.size_of(card)
     return (
         f"At most {three_digits(most)} bits by lag are possible; the anchors reach "
         f"{', '.join(found)}. The cell holds {three_digits(held)} bits per number of its "

@@ -8,9 +8,9 @@ import jax
 import pytest
 from running import SMALL, execute
 
-from echo_jax import environment
-from echo_jax.environment import use_cpu_devices
+from echo_jax import machine
 from echo_jax.jax_settings import SETTINGS
+from echo_jax.machine import use_cpu_devices
 from echo_jax.storage import atomic_files
 
 SWITCHED_ON = "RANDOM_SEED_OFFSET ENABLE_X64 DISABLE_MOST_OPTIMIZATIONS SCAN3 DISABLE_JIT"
@@ -32,7 +32,7 @@ def test_settings_are_those_of_all_results_whatever_the_environment_and_the_prog
         monkeypatch.setenv(name.upper(), "nonsense")
     jax.config.update("jax_threefry_partitionable", False)
     jax.config.update("jax_default_prng_impl", "rbg")
-    environment.set_up_jax()
+    machine.set_up_jax()
     for name, setting in SETTINGS.items():
         assert jax.config.values[name] == setting
         assert os.environ.get(name.upper(), "None") == str(setting)
@@ -65,33 +65,33 @@ def test_a_processor_is_told_from_another_of_its_name_and_from_itself_with_fewer
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     kinds = []
     for stated in (X86, X86.replace("25", "26"), ARM):
-        monkeypatch.setattr(environment, "processor", lambda stated=stated: stated)
-        kinds.append(environment.device_kind())
+        monkeypatch.setattr(machine, "processor", lambda stated=stated: stated)
+        kinds.append(machine.device_kind())
     assert kinds[0] == "cpu, AMD EPYC (family 25, model 17)"
     assert kinds[2].endswith("(implementer 0x41, part 0xd0c)")
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX512 --xla_cpu_max_isa=avx2")
-    assert environment.device_kind() == f"{kinds[2]}, XLA limited to AVX2"
-    assert len({*kinds, environment.device_kind()}) == 4
-    monkeypatch.setattr(environment, "processor", lambda: X86.replace("avx2", "avx2 avx512f"))
-    assert not environment.has_wide_vectors()
+    assert machine.device_kind() == f"{kinds[2]}, XLA limited to AVX2"
+    assert len({*kinds, machine.device_kind()}) == 4
+    monkeypatch.setattr(machine, "processor", lambda: X86.replace("avx2", "avx2 avx512f"))
+    assert not machine.has_wide_vectors()
     monkeypatch.delenv("XLA_FLAGS")
-    assert environment.has_wide_vectors()
-    monkeypatch.setattr(environment, "processor", lambda: X86)
-    assert not environment.has_wide_vectors()
+    assert machine.has_wide_vectors()
+    monkeypatch.setattr(machine, "processor", lambda: X86)
+    assert not machine.has_wide_vectors()
 
 
 def test_a_version_between_releases_is_named_by_its_commit_or_by_its_source(tmp_path, monkeypatch):
     def version():
-        environment.source_digest.cache_clear()
-        return environment.own_version.__wrapped__()
+        machine.source_digest.cache_clear()
+        return machine.own_version.__wrapped__()
 
     def git(*words):
         who = ("-c", "user.name=a", "-c", "user.email=a")
         return subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
 
     file = tmp_path / "environment.py"
-    monkeypatch.setattr(environment, "__file__", str(file))
-    monkeypatch.setattr(environment, "__version__", "0.3.0.dev0")
+    monkeypatch.setattr(machine, "__file__", str(file))
+    monkeypatch.setattr(machine, "__version__", "0.3.0.dev0")
     file.write_text("a = 1")
     by_source = version()
     assert re.fullmatch(r"0\.3\.0\.dev0\+source\.[0-9a-f]{16}", by_source)
@@ -104,6 +104,6 @@ def test_a_version_between_releases_is_named_by_its_commit_or_by_its_source(tmp_
     changed = version()
     assert "source" in changed
     assert changed != by_source
-    monkeypatch.setattr(environment, "__version__", "0.3.0")
+    monkeypatch.setattr(machine, "__version__", "0.3.0")
     assert version() == "0.3.0"
-    environment.source_digest.cache_clear()
+    machine.source_digest.cache_clear()
