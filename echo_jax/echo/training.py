@@ -30,7 +30,7 @@ from echo_jax.exceptions import ConfigError
 from echo_jax.learner.loss import correct, mean_where, token_loss
 from echo_jax.learner.network import GLOROT, Compute, Network, Params, init_params, read_out, unroll
 from echo_jax.learner.random_tokens import Purpose, purpose_key
-from echo_jax.learner.update import ADAM, TrainState, fused_adam, update
+from echo_jax.learner.update import TrainState, adam, update
 
 
 class Optimizer(NamedTuple):
@@ -131,9 +131,8 @@ def build_optimizer(
 ) -> Optimizer:
     """Return the transformation `given` to a call, or otherwise the Adam that `config` names.
 
-    In the form `compute` literal, Adam is that of optax, except for keras-adam. In the form fast,
-    it is `fused_adam`. Raises ConfigError if `config` names a transformation of optax, but none is
-    given.
+    `compute` chooses the form of Adam, literal or fast. Raises ConfigError if `config` names a
+    transformation of optax, but none is given.
     """
     if given:
         return Optimizer(given, has_rate=True)
@@ -141,11 +140,7 @@ def build_optimizer(
     if config.training.of_optax:
         rule = "is an object of an earlier call, which a configuration does not contain"
         raise ConfigError("optimizer", name, rule, "pass the object again as {optimizer}")
-    keras_epsilon = name == "keras-adam"
-    if compute == "literal" and not keras_epsilon:
-        # The epsilon of Keras has no form in optax, so keras-adam is fused in both computations.
-        return Optimizer(optax.scale_by_adam(**ADAM))
-    return Optimizer(fused_adam(keras_epsilon))
+    return Optimizer(adam(compute, keras_epsilon=name == "keras-adam"))
 
 
 def init(learner: Learner, dynamic: DynamicParams) -> TrainState:

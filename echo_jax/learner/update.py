@@ -1,6 +1,8 @@
 """Make one update: loss, gradient, one step of the optimizer; loop over chunks of updates.
 
-literal  optax: `optax.scale_by_adam` turns the gradient into a direction
+`adam` chooses between two forms of the direction that the gradient becomes:
+
+literal  the definition: `optax.scale_by_adam`
 fast     `fused_adam` computes the same direction with one root and one division per weight;
          tests/echo/test_training.py compares it with `optax.adam`
 """
@@ -13,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from echo_jax.learner.network import Params
+from echo_jax.learner.network import Compute, Params
 
 # Those of Keras; the epsilon of optax is 1e-8 by default.
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-7}
@@ -48,6 +50,16 @@ def update(
     direction, opt_state = rule.update(gradient, state.opt_state, state.params)
     params = jax.tree.map(lambda p, d: p - learning_rate * d, state.params, direction)
     return TrainState(state.step + 1, params, opt_state), loss, also
+
+
+def adam(compute: Compute, keras_epsilon: bool = False) -> optax.GradientTransformation:
+    """Return Adam with the numbers in `ADAM`: in the form `compute`, literal as in optax, or fast.
+
+    With `keras_epsilon`, both forms are fast, as the epsilon of Keras has no form in optax.
+    """
+    if compute == "literal" and not keras_epsilon:
+        return optax.scale_by_adam(**ADAM)
+    return fused_adam(keras_epsilon)
 
 
 def fused_adam(keras_epsilon: bool = False) -> optax.GradientTransformation:
