@@ -26,7 +26,7 @@ from flax import linen as nn
 from echo_jax.cells.interface import Carry, Cell
 from echo_jax.config import DynamicParams, RunConfig
 from echo_jax.echo.data import Batch, Corpus, Rows, draw_sequences, sequence_batches
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, reason
 from echo_jax.learner.loss import correct, mean_where, token_loss
 from echo_jax.learner.network import GLOROT, Compute, Network, Params, init_params, read_out, unroll
 from echo_jax.learner.random_tokens import Purpose, purpose_key
@@ -141,6 +141,42 @@ def build_optimizer(
         rule = "is an object of an earlier call, which a configuration does not contain"
         raise ConfigError("optimizer", name, rule, "pass the object again as {optimizer}")
     return Optimizer(adam(compute, keras_epsilon=name == "keras-adam"))
+
+
+def check_transformation(learner: Learner) -> None:
+    """Raise ConfigError unless the user's transformation in `learner` fits the weights.
+
+    Its functions are traced, and nothing is computed: `update` must return an update of the shape
+    of each weight, and a state of the form that `init` returned.
+    """
+    rule = learner.optimizer.rule
+
+    def traced(key: chex.PRNGKey) -> tuple[Any, ...]:
+        params = init_params(learner.network, key)
+        before = rule.init(params)
+        updates, after = rule.update(params, before, params)
+        return params, updates, before, after
+
+    fix = "use a transformation of optax, such as optax.sgd(0.1)"
+    try:
+        params, updates, before, after = jax.eval_shape(traced, purpose_key(0, Purpose.WEIGHTS))
+    except Exception as error:  # user code may raise anything
+        raise ConfigError(None, "the optimizer", f"fails ({reason(error)})", fix) from error
+    if not _same_form(params, updates, "shape"):
+        broken = "returns updates that have other shapes than the weights"
+        raise ConfigError(None, "the optimizer", broken, fix)
+    if not _same_form(before, after, "shape", "dtype"):
+        broken = "returns a state of another form than its first state"
+        raise ConfigError(None, "the optimizer", broken, fix)
+
+
+def _same_form(tree: Any, other: Any, *attributes: str) -> bool:
+    forms: list[Any] = [jax.tree.structure(each) for each in (tree, other)]
+    return forms[0] == forms[1] and all(
+        getattr(a, name) == getattr(b, name)
+        for a, b in zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
+        for name in attributes
+    )
 
 
 def init(learner: Learner, dynamic: DynamicParams) -> TrainState:

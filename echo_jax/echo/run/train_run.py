@@ -189,6 +189,8 @@ def _build(inputs: RunSpec) -> tuple[RunSpec, Learner]:
     cell = cell_of(config, inputs.cell)
     learner = training.build_learner(config, cell, inputs.compute or "fast", inputs.optimizer)
     source = registry.source_digest(config.network.cell, cell)
+    if inputs.optimizer:
+        training.check_transformation(learner)
     shapes = training.state_shapes(config, learner)
     tensor_files.named(shapes)  # refuses what could not be saved
     machine.check_memory(tensor_files.size_of(shapes) + config.least_bytes)

@@ -98,6 +98,30 @@ def test_a_transformation_is_given_the_weights_and_its_updates_are_added():
         echo_jax.train(CONFIG, optimizer=optax.sgd(1e38), seeds=1)
 
 
+def no_start(params):
+    raise KeyError("momentum")
+
+
+def keep(updates, state, params=None):
+    return updates, state
+
+
+@pytest.mark.parametrize(
+    ("init", "update", "sentence"),
+    [
+        (no_start, keep, "fails (KeyError: 'momentum')"),
+        (lambda _: (), lambda updates, *_: updates["cell"], "fails (ValueError"),
+        (lambda _: (), lambda *_: ({}, ()), "returns updates that have other shapes"),
+        (lambda _: (), lambda updates, *_: (updates, (1,)), "returns a state of another form"),
+    ],
+)
+def test_a_transformation_that_does_not_fit_the_weights_is_refused(init, update, sentence):
+    broken = optax.GradientTransformation(init, update)
+    with pytest.raises(ConfigError) as refusal:
+        echo_jax.train(CONFIG, optimizer=broken)
+    assert str(refusal.value).startswith(f"the optimizer {sentence}")
+
+
 def opposite(sign):
     """A cell without weights or memory; the cells of both signs have one name."""
 
