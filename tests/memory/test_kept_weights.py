@@ -166,6 +166,15 @@ def test_impossible_sizes_in_a_strangers_file_are_one_sentence(tmp_path, args, t
         kept_weights.read(tmp_path / "a.safetensors")
 
 
+@pytest.mark.parametrize("units", [[3], 2**31])
+def test_impossible_options_in_a_strangers_card_are_one_sentence(tmp_path, units):
+    cell = cards.MeasuredCell("gru", {"features": units})
+    made = msgspec.structs.replace(made_up([lag_row([3.0])], "gru", name="mine"), cell=cell)
+    folder = stored(made, [lag_row([3.0])], tmp_path)
+    with pytest.raises(ConfigError, match=r"^cell 'gru' fails in"):
+        verify_card.verify(folder, Execution(progress=False))
+
+
 def test_a_card_of_a_task_imports_no_file_and_our_cells_need_not_be_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "evil-task.py").write_text("open('executed', 'w')\n")

@@ -13,7 +13,14 @@ from echo_jax.memory import card_contents as cards
 from echo_jax.memory.all_questions import NAMED, Row
 from echo_jax.memory.by_task.checked_task import BUILT_IN, task_of
 from echo_jax.memory.card.make_card import THREADS, check_sizes
-from echo_jax.memory.card.train_and_score import JOB, CardRun, cell_of_file, made_by, runs_at_once
+from echo_jax.memory.card.train_and_score import (
+    JOB,
+    CardRun,
+    cell_of_file,
+    made_by,
+    measurable,
+    runs_at_once,
+)
 from echo_jax.memory.card_contents import Card
 from echo_jax.memory.protocol import PILOT_SEED
 from echo_jax.report.number_formats import three_digits
@@ -97,6 +104,7 @@ def verify(folder: Path, running: Execution, cell: str | None = None) -> list[Ve
     if task and task.measured != card.task:
         rule = f"has data of the task {card.task.name} that this version draws otherwise"
         raise ConfigError(None, folder, rule, "use the version of echo_jax that made the card")
+    measurable(named.name, named.cell, card.numbers, task)  # a stranger may state any options
     check_sizes(card.numbers, [NAMED[row.configuration.question] for row in chosen])
     runs = [
         CardRun(card.cell, card.numbers, row.configuration, row.seed, named.cell, task)
