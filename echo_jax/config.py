@@ -588,9 +588,15 @@ def checked(name: str, annotation: Any, value: Any) -> Any:
 
 
 def _plain(kind: Any, value: Any) -> Any:
-    """Return a path as text if `kind` is str, a scalar array as a plain number, or else `value`."""
+    """Return `value` in plain form for a field of the type `kind`.
+
+    A path becomes text if `kind` is str, a member of an enumeration or of another subclass of str
+    becomes its text, and a scalar array becomes a number.
+    """
     if kind is str and isinstance(value, os.PathLike):
         return os.fspath(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # JSON takes no subclass
     return value.item() if getattr(value, "shape", None) == () else value
 
 

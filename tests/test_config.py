@@ -1,3 +1,4 @@
+import enum
 import json
 import re
 from pathlib import Path
@@ -60,8 +61,10 @@ def test_a_bad_value_is_refused_with_its_field_in_one_sentence(kind, field, valu
 
 
 def test_numbers_of_numpy_and_paths_are_taken_as_those_of_python_and_text():
+    text = enum.Enum("Cells", {"GRU": "gru"}, type=str)  # JSON takes text and no subclass of it
     fields = {"lag": np.int64(3), "stateful": np.bool_(False), "csv": Path("my.csv")}
-    config = c.changed(RunConfig(), learning_rate=np.float64(0.1), **fields)
+    config = c.changed(RunConfig(), learning_rate=np.float64(0.1), cell=text.GRU, **fields)
+    assert type(config.network.cell) is str
     assert config == c.from_dict(json.loads(json.dumps(c.to_dict(config))))
     assert (config.task.lag, config.data.csv) == (3, "my.csv")
     with pytest.raises(ConfigError, match="lag"):

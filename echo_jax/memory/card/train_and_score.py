@@ -113,6 +113,7 @@ def named_cell(
             f"state_bytes {target} needs a cell given by its name, but this is an object: give "
             "its options with args, or leave state_bytes out"
         )
+    cell = str.__str__(cell)  # JSON takes no subclass, such as a member of an enumeration
     given = dict(args or {})
     found = registry.cell_class(cell)
     if target is None:
