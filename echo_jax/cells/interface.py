@@ -5,7 +5,9 @@ the state. `scan_over_time` loops over the steps of any cell. The last functions
 the options of several cells share.
 """
 
+import dataclasses
 import functools
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
@@ -13,7 +15,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.exceptions import ConfigError
+from echo_jax.exceptions import ConfigError, shown
 
 Carry = Any
 """The state of a cell: any tree of arrays, batch axis first."""
@@ -282,22 +284,41 @@ def is_tokens(inputs: chex.Array) -> bool:
 
 
 def at_least(least: int, cell: Any, *names: str) -> None:
-    """Raise ConfigError if one of the options `names` of `cell` is below `least`.
+    """Raise ConfigError if one of the options `names` of `cell` is below `least`, or no number.
 
     The value None is allowed.
     """
     for name in names:
         value = getattr(cell, name)
-        if value is not None and value < least:
+        if value is None:
+            continue
+        check_number(cell, name, least)
+        if not value >= least:
             raise ConfigError(None, f"{name} {value}", f"is below {least}", f"use {least} or more")
 
 
 def above_zero(cell: Any, *names: str) -> None:
-    """Raise ConfigError unless all the options `names` of `cell` are above 0."""
+    """Raise ConfigError unless all the options `names` of `cell` are numbers above 0."""
     for name in names:
+        check_number(cell, name)
         if not getattr(cell, name) > 0:
             given = f"{name} {getattr(cell, name):g}"
             raise ConfigError(None, given, "is not above 0", "use a number above 0")
+
+
+def check_number(cell: Any, name: str, example: int = 1) -> None:
+    """Raise ConfigError unless the option `name` of `cell` is a number, such as `example`.
+
+    Only a field of the type float may have a fraction.
+    """
+    value = getattr(cell, name)
+    types = {field.name: field.type for field in dataclasses.fields(cell)}
+    may_have_fraction = types[name] is float
+    kind = numbers.Real if may_have_fraction else numbers.Integral
+    if isinstance(value, bool) or not isinstance(value, kind):
+        what = "number" if may_have_fraction else "whole number"
+        fix = f"use a {what} such as {example}"
+        raise ConfigError(None, f"{name} {shown(value)}", f"is not a {what}", fix)
 
 
 def divides(cell: Any, name: str, whole: int, parts: str) -> None:
@@ -305,6 +326,7 @@ def divides(cell: Any, name: str, whole: int, parts: str) -> None:
 
     `parts` is what `whole` counts, such as "features", for the message.
     """
+    check_number(cell, name)
     count = getattr(cell, name)
     if count < 1 or whole % count:
         rule = f"does not divide the {whole} {parts}"

@@ -148,7 +148,8 @@ def _check_args(
         fix = f"define a default, or give a value among the options of the cell, as in {example}"
         raise ConfigError("cell", name, rule, fix)
     units = args.get(size or "", FEATURES)  # a tuple of sizes is the cell's own affair
-    if isinstance(units, str | float | bool) or (isinstance(units, int) and units < 1):
+    many = getattr(units, "shape", ()) != ()
+    if isinstance(units, str | float | bool) or many or (isinstance(units, int) and units < 1):
         fix = f"use a whole number of at least 1, such as {FEATURES}"
         raise ConfigError("cell", name, f"cannot have {size}={units!r}", fix)
 

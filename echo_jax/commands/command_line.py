@@ -14,7 +14,7 @@ import re
 import shlex
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
 
@@ -257,6 +257,14 @@ def field_of(flag: str) -> str:
     """Return the field that `flag` sets: stateful for --no-stateful, batch_size for --batch=5."""
     name = re.sub("^--(no-)?", "", flag.partition("=")[0].replace("_", "-")).replace("-", "_")
     return next((field for field, alias in SHORT_NAMES.items() if alias == name), name)
+
+
+def check_given(allowed: Collection[str], rule: str, fix: str) -> None:
+    """Raise ConfigError with `rule` and `fix` if a flag of this process sets no `allowed` field."""
+    # By the words: a parsed command does not tell a default from the same value that was given.
+    for word in itertools.takewhile("--".__ne__, sys.argv[1:]):
+        if word.startswith("--") and field_of(word) not in allowed:
+            raise ConfigError(None, flag_of(field_of(word)), rule, fix)
 
 
 def aliases(field: str) -> list[str] | None:

@@ -60,13 +60,23 @@ class ShowCommand:
             raise ConfigError("format", self.format, rule, "name the run with {curve}")
 
 
+OF_RUNS = {"curve": ["format"], "play": [], "memory": ["cell"]}
+"""The options that name a run folder, each with the other options that apply to it."""
+
+
 def main() -> None:
     """Parse the command line, and print or draw what it asks for."""
     command = command_line.parse(ShowCommand)
+    for name, others in OF_RUNS.items():
+        if getattr(command, name) is not None:
+            rule = f"has no effect with {{{name}}}, which shows a run as it was trained"
+            command_line.check_given([name, *others], rule, "leave it out")
     if command.curve:
         from echo_jax.echo.run import checkpoint, result_report
 
         finished = checkpoint.read_finished(command.curve)
+        # The tables are written before the figure, which must not be refused after them.
+        atomic_files.check_generated(command.curve / f"curve.{command.format}")
         checkpoint.write_finished(command.curve, finished)
         say = functools.partial(print, flush=True)
         again = functools.partial(command_line.training, finished.config)
@@ -93,9 +103,11 @@ def show_memory(folder: Path, cell: str | None) -> None:
     from echo_jax.echo.run import predictor
 
     say = functools.partial(print, file=sys.stderr)
-    found = predictor.load(folder, cell=cell, say=say).memory()
-    print(found.report(), flush=True)
+    network = predictor.load(folder, cell=cell, say=say)
     path = folder / "memory.png"
+    atomic_files.check_generated(path)
+    found = network.memory()
+    print(found.report(), flush=True)
     atomic_files.write_generated(path, found.figure_file("png"))
     print(f"\nFigure: {printable(str(path))}")
 

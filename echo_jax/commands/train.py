@@ -18,7 +18,7 @@ from echo_jax.commands import command_line
 from echo_jax.config import PARTS, Part, RunConfig, TrainOptions, check_values
 from echo_jax.engine import process
 from echo_jax.engine.process import Interrupts, StoppedError
-from echo_jax.exceptions import ConfigError, DivergedError, StorageError, printable
+from echo_jax.exceptions import DivergedError, StorageError, printable
 from echo_jax.report.styles import Format
 
 
@@ -104,14 +104,12 @@ def changes_of_resumed(command: TrainCommand) -> tuple[int | None, str | None]:
     Raises ConfigError if the command line gives another field of the configuration, because the
     folder of the run fixes the other fields.
     """
-    # By the words: a parsed command does not tell a default from the same value that was given.
+    command_line.check_given(
+        ["resume", "sequences", "cell", "checkpoint_every", "devices", "format"],
+        "cannot be changed in a run that is resumed",
+        "leave it out, or start a new run without {resume}",
+    )
     given = [command_line.field_of(word) for word in sys.argv[1:] if word.startswith("--")]
-    may_stand = "resume sequences cell checkpoint_every devices format"
-    for field in given:
-        if field not in may_stand.split():
-            rule = "cannot be changed in a run that is resumed"
-            fix = "leave it out, or start a new run without {resume}"
-            raise ConfigError(None, command_line.flag_of(field), rule, fix)
     sequences = command.run.training.sequences if "sequences" in given else None
     return sequences, command.run.network.cell if "cell" in given else None
 

@@ -41,7 +41,6 @@ def test_other_arguments_are_refused(text):
         ("lstm", {"features": 0}, "cannot have features=0"),
         ("lstm", {"features": "x"}, "cannot have features='x'"),
         ("lstm", {"features": 2.0}, "cannot have features=2.0"),
-        ("lstm-chrono", {"longest": "x"}, "cannot be built"),
         (
             "broken_cells:RefusesItsFields",
             {"gain": 2},

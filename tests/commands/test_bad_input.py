@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 from fabricated_results import fabricated_result
+from made_up_cards import card_with, stored
 from run_folders import OWN, PLAIN, inputs_of, make_run, snapshot
 from running import assert_one_sentence
 
@@ -45,10 +46,16 @@ def place(tmp_path_factory):
     (place / "cell").mkdir()
     own_cell = RunConfig(network=NetworkConfig(cell="mine:Cell"))
     checkpoint.begin(place / "cell", RunSpec(own_cell))
+    make_run(place / "edited", PLAIN, result=fabricated_result(PLAIN))
+    for name in ("curve.png", "memory.png"):
+        (place / "edited" / name).write_text("drawn by hand")
+    make_run(place / "next", changed(PLAIN, lag=-1))
     (place / "empty").mkdir()
     (place / "torn").mkdir()
     (place / "torn" / checkpoint.CHECKPOINT).write_text("{")
     (place / "taken").write_text("a file")
+    (place / "cards").mkdir()
+    stored(*card_with(8), place / "cards")
     for name, content in COLUMNS.items():
         (place / f"{name}.csv").write_bytes(content)
     with atomic_files.locked(place / "busy"):
@@ -79,6 +86,8 @@ TRAIN = """
 --hidden 2147483647                   | GiB
 --cell block:gru --cell-args layers=0 | layers
 --cell block:gru --cell-args layers={many} | layers
+--cell block:gru --cell-args layers=2.5 | layers 2.5
+--cell lru --cell-args r_min=low      | r_min 'low'
 --cell-args features=9 --hidden 12    | features=9
 --state-bytes 400 --hidden 12         | --state-bytes
 --cell mamba2 --state-bytes 5         | 4
@@ -114,6 +123,10 @@ SHOW = """
 plain                                 | plain
 --curve empty                         | empty
 --play plain --curve plain            | --curve
+--play plain --seed 0                 | --seed
+--curve plain --lag 3                 | --lag
+--curve edited                        | edited/curve.png
+--memory edited                       | edited/memory.png
 """
 
 SWEEP = """
@@ -193,8 +206,8 @@ def predict(inputs, run="plain", **options):
     return lambda: echo_jax.load(run).predict(inputs, **options)
 
 
-def of_network(ask):
-    return lambda: ask(echo_jax.load("plain"))
+def of_network(ask, run="plain"):
+    return lambda: ask(echo_jax.load(run))
 
 
 API = {
@@ -214,6 +227,14 @@ API = {
     "probabilities of values": (predict([1], "values", probabilities=True), "framing"),
     "an array in the place of a word": (predict([1], unknown=MANY), "unknown"),
     "a state that is none": (of_network(lambda net: net.generate(3, [1], 1)), "generate"),
+    "a count that is none": (of_network(lambda net: net.generate(None, [1], "2"), "next"), "count"),
+    "no tokens": (of_network(lambda net: net.generate(None, None, 2), "next"), "None"),
+    "units that are many": (
+        lambda: echo_jax.train(cell="gru", args={"features": MANY}),
+        "features",
+    ),
+    "no other cells without a task": (lambda: echo_jax.card("gru", beside=False), "beside"),
+    "a list in the place of a card": (lambda: echo_jax.cards("cards", beside=[["gru"]]), "gru"),
     "lags that are none": (of_network(lambda net: net.memory(MANY)), "lags"),
     "studies": (lambda: echo_jax.study(["state"]), "state"),
     "an array for both questions": (lambda: echo_jax.card("gru", only=MANY), "only"),

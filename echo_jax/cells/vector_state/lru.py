@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from echo_jax.cells.interface import Mask, above_zero
+from echo_jax.cells.interface import Mask, above_zero, check_number
 from echo_jax.cells.linear_layers import linen_key
 from echo_jax.cells.vector_state.linear_recurrence import (
     ComplexCell,
@@ -88,6 +88,8 @@ class LRUCell(ComplexCell):
     recurrent_rate: float = 0.1
 
     def __post_init__(self) -> None:
+        for name in ("r_min", "r_max"):
+            check_number(self, name)
         if not 0 <= self.r_min <= self.r_max <= 1 or self.r_min == 1 or self.r_max == 0:
             given = f"the range from r_min {self.r_min:g} to r_max {self.r_max:g}"
             fix = "use 0 <= r_min <= r_max <= 1, with r_min below 1 and r_max above 0"

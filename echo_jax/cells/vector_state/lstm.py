@@ -14,9 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from echo_jax.cells.interface import UNROLLED, Mask, hold, is_tokens, scan_over_time
+from echo_jax.cells.interface import (
+    UNROLLED,
+    Mask,
+    at_least,
+    hold,
+    is_tokens,
+    scan_over_time,
+)
 from echo_jax.cells.linear_layers import gradient_by_kernel, gradient_by_state, scan_in_place
-from echo_jax.exceptions import ConfigError
 
 
 class LSTMCarry(NamedTuple):
@@ -131,8 +137,7 @@ class ChronoLSTMCell(LSTMCell):
     longest: int = 64
 
     def __post_init__(self) -> None:
-        if self.longest < 3:
-            raise ConfigError(None, f"longest {self.longest}", "is below 3", "use 3 or more")
+        at_least(3, self, "longest")
         super().__post_init__()
 
     @nn.nowrap

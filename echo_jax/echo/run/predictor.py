@@ -23,7 +23,7 @@ import numpy as np
 from echo_jax import machine
 from echo_jax.cells import registry
 from echo_jax.cells.cell_object import cell_of
-from echo_jax.config import RunConfig, check_call, check_named, is_built_in
+from echo_jax.config import RunConfig, check_call, check_named, checked, is_built_in
 from echo_jax.echo import token_by_token, training
 from echo_jax.echo.run import checkpoint, run_folder
 from echo_jax.echo.run.run_folder import RunSpec
@@ -143,12 +143,16 @@ class TrainedNetwork:
         the state before it. UNSEEN tokens are left out.
 
         Raises:
-          ConfigError: the lag is not -1, or there are too few tokens for a first answer.
+          ConfigError: the lag is not -1, a token is no token, `count` is below 1, or there are too
+            few tokens for a first answer.
         """
+        checked("count", int, count)
         if (lag := self.config.task.lag) != -1:
             rule = f"needs a network that predicts the next value, and this one has lag {lag}"
             raise ConfigError("generate", count, rule, "train a network with {lag=-1}")
-        fed = tokens[tokens != UNSEEN]
+        given = np.asarray(tokens)
+        fed = given[given != UNSEEN]
+        self._check(fed, axes=1)
         values = list[Any]()
         missing = max(self.lacking(state), 1) - len(fed)
         if missing > 0:

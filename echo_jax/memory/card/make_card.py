@@ -402,7 +402,7 @@ def make_cards(
     plan: Plan,
     out: Path,
     running: Execution,
-    others: bool = False,
+    others: bool,
 ) -> Generator[Made]:
     """Build and check the cells, make a card of each on one executor, and yield each card made.
 
@@ -428,6 +428,9 @@ def make_cards(
             raise ConfigError("cluster", running.cluster, rule, "leave {cluster} or {task} out")
         plan = plan._replace(task=task_of(plan.task, plan.protocol))
         wanted = [*wanted, *(beside(wanted) if others else ())]
+    elif not others:
+        rule = "applies only to a task, as no other cells are measured without one"
+        raise ConfigError("beside", others, rule, "leave it out, or give a {task}")
     requests = requests_of(wanted, plan, out)
     lacking = [run for request in requests for run in request.missing]
     files = partial(user_cell.files_of, {request.named.name for request in requests})

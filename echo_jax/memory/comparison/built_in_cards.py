@@ -92,7 +92,7 @@ def named_cards(name: str) -> list[Card]:
 
     Raises ConfigError if there is no such card.
     """
-    named = [x for x in built_in_cards() if name in names_of(x)]
+    named = [x for x in built_in_cards() if isinstance(name, str) and name in names_of(x)]
     if not named:
         known = ", ".join(sorted({cell_of(card) for card in built_in_cards()}))
         fix = f"use one of {known}, or the name of a cell in tables, such as register"
