@@ -12,7 +12,7 @@ import inspect
 import itertools
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -629,7 +629,9 @@ def _other_object(kind: Any, value: object) -> tuple[str, str] | None:
     ours = isinstance(kind, type) and kind.__module__.startswith("echo_jax.")
     if ours and not isinstance(value, kind):
         return f"is not of type {kind.__name__}", f"use a {kind.__module__}.{kind.__name__}"
-    listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    # Of known length: an iterator may never end.
+    counted = isinstance(value, Iterable) and isinstance(value, Sized)
+    listed = counted and not isinstance(value, str | bytes | Mapping)
     return ("is not a list", "use a list") if get_origin(kind) is Sequence and not listed else None
 
 

@@ -78,6 +78,9 @@ def device(backend: str | None = None) -> str:
     return f"{device_kind(backend)}, {threads()} cores"
 
 
+MOST_THREADS = 1024
+
+
 @functools.cache
 def threads() -> int:
     """Return the number of XLA's threads, which is fixed when jax starts.
@@ -90,6 +93,14 @@ def threads() -> int:
     # XLA reads NPROC once, and has a thread for each device at least (seen with jaxlib 0.10.2).
     given = os.environ.get("NPROC", "")
     return max(int(given) if given.isdecimal() else cores(), jax.local_device_count())
+
+
+def _check_threads(given: str) -> None:
+    """Raise ConfigError unless `given`, the value of NPROC, is empty or a number of threads."""
+    # XLA starts as many threads as it reads, and with 100,000 it never ends.
+    if given and not (given.isascii() and given.isdecimal() and 1 <= int(given) <= MOST_THREADS):
+        rule = f"is not a whole number from 1 to {MOST_THREADS:,}"
+        raise ConfigError(None, f"NPROC={shown(given)}", rule, "unset it, or use the cores")
 
 
 def has_wide_vectors() -> bool:
@@ -136,11 +147,12 @@ def use_cpu_devices(count: int | None, pool: int | None = None) -> None:
 
     If `count` is None, the variable JAX_NUM_CPU_DEVICES gives the count, or else there is one
     device per core. If `pool` is None, there are as many threads as `threads` returns. If the
-    program has used jax already, nothing changes. Raises ConfigError if jax cannot start, as with a
-    platform in JAX_PLATFORMS that this machine lacks.
+    program has used jax already, nothing changes. Raises ConfigError if NPROC is no number of
+    threads, or if jax cannot start, as with a platform in JAX_PLATFORMS that this machine lacks.
     """
     import jax
 
+    _check_threads(os.environ.get("NPROC", ""))
     with contextlib.suppress(RuntimeError):  # jax was used already, and its threads stay too
         asked = count or max(0, jax.config.values["jax_num_cpu_devices"])
         # Where jax runs already this raises first, and NPROC stays what its pool was made with.

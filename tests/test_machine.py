@@ -9,6 +9,7 @@ import pytest
 from running import SMALL, execute
 
 from echo_jax import machine
+from echo_jax.exceptions import ConfigError
 from echo_jax.jax_settings import SETTINGS
 from echo_jax.machine import use_cpu_devices
 from echo_jax.storage import atomic_files
@@ -53,6 +54,13 @@ def test_threads_are_not_changed_where_jax_was_used_already(monkeypatch):
     jax.devices()
     use_cpu_devices.__wrapped__(1, 3)
     assert os.environ["NPROC"] == "7"
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "2.5", "\u0663", "100000"])
+def test_a_number_of_threads_with_which_xla_does_not_start_is_refused(monkeypatch, given):
+    monkeypatch.setenv("NPROC", given)
+    with pytest.raises(ConfigError, match=r"^NPROC=.* is not a whole number from 1 to 1,024"):
+        use_cpu_devices.__wrapped__(1)
 
 
 X86 = "x86_64\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\nflags\t: avx2"

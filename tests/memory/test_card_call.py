@@ -5,6 +5,7 @@ import types
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import linen as nn
 from flax import nnx
@@ -15,7 +16,7 @@ import echo_jax
 from echo_jax.cells.cell_object import in_block, of_object
 from echo_jax.exceptions import ConfigError
 from echo_jax.memory import card_contents
-from echo_jax.memory.card import card_call
+from echo_jax.memory.card import card_call, train_and_score
 
 
 @pytest.mark.slow
@@ -84,6 +85,11 @@ def test_what_breaks_a_rule_is_refused_before_anything_is_measured(
     with pytest.raises(ConfigError, match=sentence):
         echo_jax.card(cell, **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_among_the_options_are_numbers_of_the_card():
+    found = train_and_score.named_cell("gru", {"features": np.int64(3)})
+    assert (found.args, found.card_name) == ({"features": 3}, "gru-features-3")
 
 
 def test_an_instance_keeps_its_options_in_a_block():

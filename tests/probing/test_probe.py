@@ -1,5 +1,6 @@
 """Bits that are known beforehand: channels in closed form, copies, codes, chains."""
 
+import itertools
 import re
 
 import jax.numpy as jnp
@@ -210,6 +211,7 @@ def test_bad_arrays_are_one_sentence(name):
         ({"at": [1]}, "at=1"),
         ({"at": []}, r"at=\[\] is not a step from lags=2 to 11"),
         ({"at": -1}, "at=-1 is not a list"),
+        ({"at": itertools.count(3)}, r"at=.* is not a list"),
         ({"at": [5.7]}, "at=5.7 is not a whole number"),
         ({"scored": 30}, "60 streams are too few for scored=30: give 66"),
         ({"given": 9}, "given=9 is more than the 3 tokens"),

@@ -150,13 +150,20 @@ def stated(name: str, given: dict[str, Any], cell: Cell, size: str | None) -> Na
     args = given | ({} if units is None else {size: units})
     try:
         # As a card that is read has them: a tuple is a list there, and both must be equal.
-        args = json.loads(json.dumps(args, allow_nan=False))
+        args = json.loads(json.dumps(args, allow_nan=False, default=_number_of))
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"cell args {shown(args)} cannot be kept in a card ({error}): use numbers, "
             "words, True, False, None, and lists of them, or set them in a class of your own"
         ) from error
     return NamedCell(name, args, cell, given)
+
+
+def _number_of(scalar: Any) -> Any:
+    """Return a NumPy `scalar` as a number of Python; raise TypeError for any other object."""
+    if isinstance(scalar, np.generic):
+        return scalar.item()
+    raise TypeError(f"{type(scalar).__name__} is no JSON value")
 
 
 @dataclasses.dataclass(frozen=True)
