@@ -75,6 +75,17 @@ def test_a_name_that_names_no_cell_is_refused_with_its_line(written, tmp_path, n
     assert not jax.config.jax_enable_x64
 
 
+def test_a_setting_that_the_program_had_changed_before_is_not_blamed_on_the_cell(written):
+    written("innocent", CELL)
+    before = jax.config.values["jax_numpy_rank_promotion"]
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    try:
+        assert user_cell.import_cell("innocent:Mine").__name__ == "Mine"
+        assert jax.config.values["jax_numpy_rank_promotion"] == "raise"
+    finally:
+        jax.config.update("jax_numpy_rank_promotion", before)
+
+
 def test_the_digest_of_a_file_is_that_of_the_text_that_was_loaded(written, tmp_path, monkeypatch):
     def of_text():
         return hashlib.sha256((tmp_path / "counted.py").read_bytes()).hexdigest()
