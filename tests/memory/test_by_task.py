@@ -339,6 +339,14 @@ def made_up(name, title, cell="gru", state_bytes=400, source="0", seeds=4):
     return cards.with_rows(msgspec.structs.replace(card, **fields), rows), rows
 
 
+def test_a_run_without_a_score_counts_as_no_bits_and_leaves_the_entropy_as_it_is():
+    card, rows = made_up("gru-a", "a", seeds=2)
+    lost = msgspec.structs.replace(rows[1], validation=None, final=None)
+    bits, whole = (cards.with_rows(card, x).bits_an_answer for x in ([rows[0], lost], rows))
+    assert bits.entropy == whole.entropy == pytest.approx(1, abs=1e-4)
+    assert bits.mean == pytest.approx(whole.mean / 2, abs=1e-4)
+
+
 def test_the_pilot_of_a_task_counts_the_bits_on_validation_data():
     scores = TaskScore(0.9, 0.2, 0.6931), TaskScore(1, 0, 0.6931)
     row = TaskRow(cards.PILOT_SEED, 0.01, 3000, MeasuredTask("a", None, "1" * 64), *scores)

@@ -126,6 +126,12 @@ def test_the_least_p_of_a_table_is_that_of_seeds_which_do_not_overlap(sizes):
     assert bool(said) == (least > 0.05)
 
 
+def test_seeds_suffice_where_two_cards_of_a_table_have_enough_though_a_third_has_few():
+    cards = [card([], cell, seeds=n) for cell, n in (("gru", 2), ("lru", 4), ("lstm", 4))]
+    assert significance.few_seeds(cards[:2])
+    assert not significance.few_seeds(cards)
+
+
 def test_tidy_rows_have_one_number_a_column_and_come_through_csv():
     made, _ = card_with(4, lags=9, cell="block:gla", keys=10, values=10)
     rows = table.tidy_rows([made])
