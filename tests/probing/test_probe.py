@@ -115,6 +115,14 @@ def test_more_than_before_training_is_an_interval_above_it_and_less_one_below():
     assert re.findall(r"\d+", found.answer[1]) == ["1", "6", "2"]
 
 
+def test_the_interval_of_a_total_leaves_out_the_lags_that_the_total_leaves_out():
+    told = 0.5 + np.repeat([-0.1, 0.1], 20)
+    found = np.column_stack([told, *np.full((5, 40), -0.3)])
+    result = result_of([found], *np.ones((2, 6)), 0, independent=True, per_weight=9)
+    assert result.total == pytest.approx(0.5)
+    assert result.total_interval[:2] == pytest.approx([0.4676, 0.5324], abs=1e-4)
+
+
 def test_what_the_step_or_an_n_gram_tells_is_no_knowledge_of_the_states():
     step = np.arange(12) % 2  # 0 .. 3 at even steps, 4 .. 7 at odd ones
     tokens = np.random.default_rng(0).integers(4, size=(700, 12)) + 4 * step
