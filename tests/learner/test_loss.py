@@ -26,3 +26,11 @@ def test_an_answer_is_correct_where_argmax_names_it_and_no_logit_is_nan(values):
     plain = (logits.argmax(-1) == targets) & ~np.isnan(logits).any(-1)
     found = correct(np.stack([logits] * 4), targets)
     np.testing.assert_array_equal(found, plain)
+
+
+def test_a_chunk_without_a_target_has_a_loss_and_a_gradient_of_0():
+    values = np.array([[1.0, 4.0, 7.0]], np.float32)
+    of_mean = jax.jit(jax.value_and_grad(loss.mean_where))
+    for scored, mean, slope in (([0, 1, 1], 5.5, [0, 0.5, 0.5]), ([0, 0, 0], 0, [0, 0, 0])):
+        found, gradient = of_mean(values, np.array([scored], bool))
+        assert (found, gradient.tolist()) == (mean, [slope])
