@@ -18,6 +18,7 @@ from echo_jax.report.number_formats import decimals, number, percent, plain, thr
         (three_digits, 14.24, "14.2"), (three_digits, 5.0, "5"),
         (three_digits, 0.05, "0.05"), (three_digits, 9.996, "10"), (three_digits, 99.96, "100"),
         (three_digits, 10902, "10,902"), (three_digits, -0.0003, "0"),
+        (three_digits, -14.24, "-14.2"),
     ],
 )  # fmt: skip
 def test_a_number_as_text(show, value, text):
