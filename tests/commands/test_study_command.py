@@ -61,6 +61,22 @@ def test_a_signal_as_the_page_is_written_says_what_is_there_and_how_to_go_on(
     assert (studied / "README.md").exists()
 
 
+def test_a_sweep_that_is_stopped_goes_on_in_the_folder_that_it_has_chosen(
+    tmp_path, call, monkeypatch
+):
+    chosen = []
+
+    def stop(folder, *_):
+        chosen.append(folder.path)
+        raise process.StoppedError("Stopped")
+
+    monkeypatch.setattr(sweep, "run_and_print", stop)
+    for line in ("sweep.py --lag 0", "sweep.py --lag 0 --out mine"):
+        said = call(*line.split(), cwd=tmp_path).stderr
+        assert said.endswith(f"sweep.py --lag 0 --out {chosen[-1]}\n")
+    assert str(chosen[-1]) == "mine"
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
